@@ -1,0 +1,169 @@
+"""``failover.toml``: where it is looked for, whether it can be trusted, and what it says.
+
+Validation reads the inventory file and nothing else: no home or target is touched, so that a
+dead mount under one of them cannot hang the launcher before its time limit runs.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import stat
+import tomllib
+from collections.abc import Iterable, Mapping
+
+from invariants.access import other_writers, user_name
+from invariants.finding import quoted
+from invariants.model import Account, Inventory, Link, Session, Settings
+from invariants.schema import decode
+
+__all__ = [
+    "VARIABLE",
+    "Account",
+    "Inventory",
+    "InventoryError",
+    "Link",
+    "Session",
+    "Settings",
+    "default_places",
+    "inventory_option",
+    "load",
+    "locate",
+]
+
+VARIABLE = "CLAUDE_FAILOVER_INVENTORY"
+MAX_BYTES = 4 * 1024 * 1024
+
+
+class InventoryError(Exception):
+    """The inventory is missing or wrong.
+
+    ``problems`` holds all of them, each with its place; ``paths`` the files concerned;
+    ``report`` where the file asks for its report, if that much of it could be read.
+    """
+
+    def __init__(
+        self, paths: Iterable[str], problems: Iterable[str], report: str | None = None
+    ) -> None:
+        self.paths = tuple(paths)
+        self.problems = tuple(problems)
+        self.report = report
+        super().__init__("\n".join(self.problems))
+
+
+def locate(option: str | None, environ: Mapping[str, str]) -> str:
+    """Return the inventory's absolute path: the option, the variable, the user's, the system's.
+
+    A file named by the option or the variable is not looked for here; a default one must
+    exist. Raises InventoryError, with every place that was looked at, where none does.
+    """
+    for named in (option, environ.get(VARIABLE)):
+        if named:
+            return os.path.abspath(os.path.expanduser(named))
+    places = default_places(environ)
+    for place in places:
+        try:
+            os.lstat(place)
+        except (FileNotFoundError, NotADirectoryError):
+            continue
+        except OSError as error:
+            raise InventoryError([place], [f"cannot be looked at: {error.strerror}"]) from error
+        return place
+    looked = ", ".join(places)
+    raise InventoryError(
+        places,
+        [
+            f"no inventory: looked for {looked}; write one there, "
+            f"or name one with --inventory PATH or ${VARIABLE}"
+        ],
+    )
+
+
+def default_places(environ: Mapping[str, str]) -> list[str]:
+    """Return where an inventory that nobody named is looked for, first match first.
+
+    A relative ``XDG_CONFIG_HOME`` is ignored, as the XDG Base Directory Specification asks.
+    """
+    config = environ.get("XDG_CONFIG_HOME", "")
+    if not os.path.isabs(config):
+        config = os.path.expanduser("~/.config")
+    return [
+        os.path.join(config, "claude-failover", "failover.toml"),
+        "/etc/claude-failover/failover.toml",
+    ]
+
+
+def inventory_option(path: str, environ: Mapping[str, str]) -> str:
+    """Return what a pasted command needs to reach the same inventory: nothing, or the option."""
+    try:
+        if locate(None, environ) == path:
+            return ""
+    except InventoryError:
+        pass
+    return f" --inventory {quoted(path)}"
+
+
+def load(path: str) -> Inventory:
+    """Read and validate the inventory at the absolute *path*.
+
+    Raises InventoryError with every problem of the file, each with its place in it.
+    """
+    try:
+        document = tomllib.loads(_read(path))
+    except tomllib.TOMLDecodeError as error:
+        raise InventoryError([path], [f"not TOML: {error}"]) from error
+    except RecursionError as error:
+        raise InventoryError([path], ["not an inventory: nested too deeply"]) from error
+    inventory, problems = decode(document, path)
+    if problems:
+        raise InventoryError([path], problems, inventory.settings.report)
+    return inventory
+
+
+def _read(path: str) -> str:
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
+    except OSError as error:
+        if error.errno in (errno.ENOENT, errno.ENOTDIR):
+            raise InventoryError([path], ["does not exist"]) from error
+        raise InventoryError([path], [f"cannot be read: {error.strerror}"]) from error
+    with open(descriptor, "rb") as file:
+        status = os.fstat(descriptor)
+        if not stat.S_ISREG(status.st_mode):
+            what = "a directory" if stat.S_ISDIR(status.st_mode) else "not a regular file"
+            raise InventoryError([path], [f"is {what}"])
+        unsafe = _unsafe(path, status)
+        if unsafe:
+            raise InventoryError([path], unsafe)
+        if status.st_size > MAX_BYTES:
+            raise InventoryError(
+                [path], [f"is too large: {status.st_size} bytes, at most {MAX_BYTES} are read"]
+            )
+        try:
+            content = file.read(MAX_BYTES + 1)
+        except OSError as error:
+            raise InventoryError([path], [f"cannot be read: {error.strerror}"]) from error
+    try:
+        return content.decode("utf-8-sig").replace("\r\n", "\n")
+    except UnicodeDecodeError as error:
+        line = content.count(b"\n", 0, error.start) + 1
+        raise InventoryError(
+            [path], [f"not UTF-8: byte 0x{content[error.start]:02x} (at line {line})"]
+        ) from error
+
+
+def _unsafe(path: str, status: os.stat_result) -> list[str]:
+    """Say why others could change the file: it names what is run at boot."""
+    problems = []
+    if status.st_uid not in (0, os.geteuid()):
+        owner = user_name(status.st_uid)
+        problems.append(f"belongs to {owner}, who could change what is run as you")
+    if writers := other_writers(status):
+        fix = quoted("chmod", "go-w", path)
+        problems.append(f"can be written by {writers} (fix: {fix})")
+    directory = os.path.dirname(os.path.realpath(path))
+    above = os.stat(directory)
+    if not above.st_mode & stat.S_ISVTX and (writers := other_writers(above)):
+        fix = quoted("chmod", "go-w", directory)
+        problems.append(f"can be replaced by {writers}, who can write {directory} (fix: {fix})")
+    return problems
