@@ -1,0 +1,173 @@
+"""The state of one entry of a home: whether it is a link to the shared target, or what else.
+
+Everything is read with ``lstat``, ``readlink`` and ``stat``; nothing is opened but a directory
+whose entries are counted, and that without touching its access time where the kernel lets us.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import stat
+from dataclasses import dataclass
+from enum import StrEnum
+
+from invariants.finding import shown
+
+REQUIRED_SHARED = ("session-env", "file-history", "projects")
+"""The entries that current Claude Code versions need shared for a conversation to go on."""
+
+_NOWHERE = frozenset({errno.ENOENT, errno.ENOTDIR, errno.ENAMETOOLONG})
+_ATTEMPTS = 4
+
+
+class LinkState(StrEnum):
+    """What an entry is. Only ``SHARED`` is right."""
+
+    SHARED = "shared"
+    MISSING = "missing"
+    EMPTY_DIRECTORY = "empty-directory"
+    REAL_DIRECTORY = "real-directory"
+    FILE = "file"
+    SPECIAL = "special"
+    DIVERGENT = "divergent"
+    CHAINED = "chained"
+    LOOP = "loop"
+    UNREADABLE = "unreadable"
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One look at an entry: its state, and in words what was found there."""
+
+    state: LinkState
+    found: str
+
+
+class _Changed(Exception):
+    """The entry became something else between two system calls."""
+
+
+def observe(entry: str | os.PathLike[str], target: str | os.PathLike[str]) -> Entry:
+    """Say what *entry* is, seen as a link that should lead to the directory *target*.
+
+    Never raises for anything the file system answers: what cannot be read is ``UNREADABLE``,
+    and so is an entry that keeps changing while it is looked at. *target* need not exist; then
+    an entry that names its path is ``SHARED``, since the missing target is a fault of its own.
+
+    >>> observe("/nonexistent/projects", "/srv/claude/projects").state
+    <LinkState.MISSING: 'missing'>
+    """
+    path, goal = os.fspath(entry), os.fspath(target)
+    for _ in range(_ATTEMPTS):
+        try:
+            return _look(path, goal)
+        except _Changed:
+            continue
+        except OSError as error:
+            return Entry(LinkState.UNREADABLE, f"unreadable: {os.strerror(error.errno or 0)}")
+    return Entry(LinkState.UNREADABLE, "unreadable: it keeps changing while it is read")
+
+
+def _look(path: str, target: str) -> Entry:
+    try:
+        mode = os.lstat(path).st_mode
+    except (FileNotFoundError, NotADirectoryError):
+        return Entry(LinkState.MISSING, "nothing")
+    if stat.S_ISLNK(mode):
+        return _look_at_link(path, target)
+    if stat.S_ISDIR(mode):
+        count = _count_entries(path)
+        if count == 0:
+            return Entry(LinkState.EMPTY_DIRECTORY, "empty directory")
+        noun = "entry" if count == 1 else "entries"
+        return Entry(LinkState.REAL_DIRECTORY, f"directory with {count} {noun}")
+    if stat.S_ISREG(mode):
+        return Entry(LinkState.FILE, "regular file")
+    return Entry(LinkState.SPECIAL, _SPECIAL.get(stat.S_IFMT(mode), "special file"))
+
+
+_SPECIAL = {
+    stat.S_IFIFO: "named pipe",
+    stat.S_IFSOCK: "socket",
+    stat.S_IFCHR: "character device",
+    stat.S_IFBLK: "block device",
+}
+
+
+def _count_entries(path: str) -> int:
+    flags = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_NONBLOCK
+    try:
+        try:
+            descriptor = os.open(path, flags | os.O_NOATIME)
+        except PermissionError:  # O_NOATIME is for the owner only, open(2)
+            descriptor = os.open(path, flags)
+    except OSError as error:
+        if error.errno in _NOWHERE or error.errno == errno.ELOOP:
+            raise _Changed from error
+        raise
+    try:
+        with os.scandir(descriptor) as entries:
+            return sum(1 for _ in entries)
+    finally:
+        os.close(descriptor)
+
+
+def _look_at_link(path: str, target: str) -> Entry:
+    try:
+        text = os.readlink(path)
+    except OSError as error:
+        if error.errno in (errno.EINVAL, *_NOWHERE):
+            raise _Changed from error
+        raise
+    named = _without_trailing_slash(os.path.join(os.path.dirname(path), text))
+    found = f"symlink to {shown(text)}"
+    try:
+        first = os.lstat(named)
+    except OSError as error:
+        if error.errno == errno.ELOOP:
+            return Entry(LinkState.LOOP, f"{found}, a loop")
+        if error.errno not in _NOWHERE:
+            raise
+        state = LinkState.SHARED if _same_path(named, target) else LinkState.DIVERGENT
+        return Entry(state, f"{found}, which does not exist")
+    if not stat.S_ISLNK(first.st_mode):
+        state = LinkState.SHARED if _is_target(first, target) else LinkState.DIVERGENT
+        return Entry(state, found)
+    try:
+        last = os.stat(named)
+    except OSError as error:
+        if error.errno == errno.ELOOP:
+            return Entry(LinkState.LOOP, f"{found}, a loop")
+        if error.errno not in _NOWHERE:
+            raise
+        reaches = _same_path(os.path.realpath(named), os.path.realpath(target))
+        found = f"{found}, a further symlink that leads nowhere"
+    else:
+        reaches = _is_target(last, target)
+        found = f"{found}, a further symlink"
+    return Entry(LinkState.CHAINED if reaches else LinkState.DIVERGENT, found)
+
+
+def _without_trailing_slash(path: str) -> str:
+    """Drop what would make the kernel follow a final symlink: ``hop/`` and ``hop/.`` are it."""
+    while path.endswith(("/", "/.")) and path.strip("/"):
+        path = path[:-1]
+    return path or "/"
+
+
+def _is_target(seen: os.stat_result, target: str) -> bool:
+    try:
+        goal = os.stat(target)
+    except OSError as error:
+        if error.errno in _NOWHERE or error.errno == errno.ELOOP:
+            return False
+        raise
+    return os.path.samestat(seen, goal)
+
+
+def _same_path(one: str, other: str) -> bool:
+    """Compare two paths that do not exist: their parents as the kernel resolves them."""
+    head, tail = os.path.split(one)
+    other_head, other_tail = os.path.split(_without_trailing_slash(other))
+    return tail == other_tail and os.path.realpath(head) == os.path.realpath(other_head)
