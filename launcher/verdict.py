@@ -1,0 +1,197 @@
+"""From pytest's document and the expected checks to a verdict. Pure: nothing is read or written.
+
+Green is earned check by check; whatever is not proved to have run and passed is not green
+(field notes, section 2: the ways in which pytest says green when it is not).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any
+
+from invariants.checks import Check
+from invariants.finding import Finding
+
+STAGES = ("setup", "call", "teardown")
+NOT_JUDGED = "not-judged"
+_LISTED = 3
+_MEANINGS = {
+    2: "pytest was interrupted, or a test module could not be loaded",
+    3: "pytest met an internal error",
+    4: "pytest was called wrongly",
+    5: "pytest found no test",
+}
+
+
+class Colour(StrEnum):
+    """The three verdicts. Only green starts anything."""
+
+    GREEN = "green"
+    RED = "red"
+    UNKNOWN = "unknown"
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """A check that did not pass: the finding of its invariant, and the check's pytest id."""
+
+    nodeid: str
+    finding: Finding
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """The judgement of one gate. ``reason`` says why it is unknown, and is None otherwise."""
+
+    colour: Colour
+    reason: str | None = None
+    failures: tuple[Failure, ...] = ()
+    expected: int = 0
+    passed: int = 0
+
+
+def judge(exit_status: int, document: object, expected: Mapping[str, Check]) -> Verdict:
+    """Judge a run of pytest.
+
+    *exit_status* is the child's own (negative where a signal ended it), *document* what
+    pytest-json-report made of the run, *expected* the checks that the inventory calls for.
+    Green needs exit status 0, exactly the expected checks, and each of them passed in all of
+    its stages. A check that failed with a finding makes it red. Everything else is unknown.
+    """
+
+    def unknown(reason: str) -> Verdict:
+        return Verdict(Colour.UNKNOWN, reason, expected=len(expected))
+
+    if exit_status not in (0, 1):
+        return unknown(_ending(exit_status) + _collection_errors(document))
+    if not isinstance(document, dict) or not isinstance(document.get("tests"), list):
+        return unknown("pytest left no document of its run")
+    if document.get("exitcode") != exit_status:
+        return unknown("pytest's document and its exit code contradict each other")
+    tests = {test.get("nodeid"): test for test in document["tests"] if isinstance(test, dict)}
+    if len(tests) != len(document["tests"]):
+        return unknown("pytest's document holds a check twice")
+    if mismatch := _mismatch(tests, expected):
+        return unknown(mismatch)
+    failures = _failures(tests, expected)
+    passed = len(expected) - len(failures)
+    if (not failures) != (exit_status == 0):
+        reason = f"pytest's exit code {exit_status} contradicts its {len(failures)} failures"
+        return Verdict(Colour.UNKNOWN, reason, failures, len(expected), passed)
+    if not failures:
+        return Verdict(Colour.GREEN, None, (), len(expected), passed)
+    if all(failure.finding.state == NOT_JUDGED for failure in failures):
+        reason = f"could not be judged: {_some([failure.nodeid for failure in failures])}"
+        return Verdict(Colour.UNKNOWN, reason, failures, len(expected), passed)
+    return Verdict(Colour.RED, None, failures, len(expected), passed)
+
+
+def _failures(
+    tests: Mapping[Any, Mapping[str, Any]], expected: Mapping[str, Check]
+) -> tuple[Failure, ...]:
+    """Return every check that did not pass, with its finding or the reason that it has none."""
+    return tuple(
+        Failure(nodeid, _finding(tests[nodeid], check) or _not_judged(tests[nodeid], check))
+        for nodeid, check in expected.items()
+        if not has_passed(tests[nodeid])
+    )
+
+
+def has_passed(test: Mapping[str, Any]) -> bool:
+    """Tell whether a test of the document ran in all three stages, and passed in each.
+
+    >>> has_passed({"outcome": "passed", "setup": {"outcome": "passed"}})
+    False
+    """
+    stages = [test.get(stage) for stage in STAGES]
+    return test.get("outcome") == "passed" and all(
+        isinstance(stage, dict) and stage.get("outcome") == "passed" for stage in stages
+    )
+
+
+def _ending(exit_status: int) -> str:
+    if exit_status < 0:
+        return f"the gate's process was ended by signal {-exit_status}"
+    return _MEANINGS.get(exit_status, f"the gate's process ended with code {exit_status}")
+
+
+def _collection_errors(document: object) -> str:
+    collectors = document.get("collectors") if isinstance(document, dict) else None
+    if not isinstance(collectors, list):
+        return ""
+    texts = [
+        f"{collector.get('nodeid')}: {_last_line(str(collector.get('longrepr', '')))}"
+        for collector in collectors
+        if isinstance(collector, dict) and collector.get("outcome") == "failed"
+    ]
+    return f" ({'; '.join(texts[:_LISTED])})" if texts else ""
+
+
+def _mismatch(tests: Mapping[Any, object], expected: Mapping[str, Check]) -> str | None:
+    if not expected:
+        return "the inventory calls for no check"
+    missing = [nodeid for nodeid in expected if nodeid not in tests]
+    extra = [str(nodeid) for nodeid in tests if nodeid not in expected]
+    parts = []
+    if missing:
+        parts.append(f"{len(missing)} of {len(expected)} checks did not run: {_some(missing)}")
+    if extra:
+        parts.append(f"{len(extra)} ran that the inventory does not call for: {_some(extra)}")
+    return "; ".join(parts) or None
+
+
+def _some(nodeids: Sequence[str]) -> str:
+    names = [nodeid.rpartition("::")[2] for nodeid in nodeids[:_LISTED]]
+    more = len(nodeids) - len(names)
+    return ", ".join(names) + (f" and {more} more" if more else "")
+
+
+def _finding(test: Mapping[str, Any], check: Check) -> Finding | None:
+    """Return the finding that a failed test left, if it is whole and about this very check."""
+    call, metadata = test.get("call"), test.get("metadata")
+    fields = metadata.get("finding") if isinstance(metadata, dict) else None
+    if test.get("outcome") != "failed" or not isinstance(fields, dict):
+        return None
+    if not isinstance(call, dict) or call.get("outcome") != "failed":
+        return None
+    try:
+        finding = Finding(**fields)
+    except TypeError:
+        return None
+    about = (finding.invariant, finding.account, finding.link, finding.session)
+    if about != (check.invariant, check.account, check.link, check.session):
+        return None
+    return finding
+
+
+def _not_judged(test: Mapping[str, Any], check: Check) -> Finding:
+    found = f"the check did not pass and says nothing: {test.get('outcome')}"
+    for stage in STAGES:
+        outcome = test.get(stage)
+        if not isinstance(outcome, dict):
+            found = f"the check's {stage} did not run"
+            break
+        if outcome.get("outcome") != "passed":
+            crash = outcome.get("crash")
+            text = crash.get("message") if isinstance(crash, dict) else outcome.get("longrepr")
+            found = (
+                f"the check's {stage} ended as {outcome.get('outcome')}: {_last_line(str(text))}"
+            )
+            break
+    return Finding(
+        invariant=check.invariant,
+        account=check.account,
+        link=check.link,
+        session=check.session,
+        state=NOT_JUDGED,
+        expected="a check that runs to its end",
+        found=found,
+        fix="launcher check again; if it stays, this is a fault of claude-failover: report it",
+    )
+
+
+def _last_line(text: str) -> str:
+    lines = [line.strip() for line in text.splitlines() if line.strip()]
+    return lines[-1] if lines else "no reason given"
