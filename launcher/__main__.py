@@ -1,0 +1,17 @@
+"""The entry point: ``launcher``, the same as ``python -m launcher``."""
+
+import sys
+
+
+def main() -> int:
+    """Run the command line; a package that is not whole is unknown (70), not a traceback."""
+    try:
+        from launcher.cli import main as run
+    except (ImportError, SyntaxError) as error:
+        print(f"launcher: claude-failover is not installed as a whole: {error}", file=sys.stderr)
+        return 70
+    return run()
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

@@ -1,0 +1,58 @@
+"""Standard output and error, whatever they are: a terminal, a pipe that closes, a full disk."""
+
+from __future__ import annotations
+
+import os
+import sys
+from typing import TextIO
+
+from launcher.errors import ExitCode
+
+
+def open_standard_descriptors() -> None:
+    """Make descriptors 0 to 2 exist, or the next file opened would be written as output."""
+    while True:
+        descriptor = os.open(os.devnull, os.O_RDWR)
+        if descriptor > 2:
+            os.close(descriptor)
+            return
+
+
+class Output:
+    """Takes a verb's result and its messages; never lets trouble with them change a verdict."""
+
+    def __init__(self) -> None:
+        self._lost: OSError | None = None
+
+    def result(self, text: str) -> None:
+        """Print a verb's result on standard output."""
+        try:
+            self._print(sys.stdout, text)
+        except BrokenPipeError:
+            pass  # whoever read it has seen enough
+        except OSError as error:
+            self._lost = error
+
+    def message(self, text: str) -> None:
+        """Print a message on standard error, each line with the program's name."""
+        lines = "".join(f"launcher: {line}\n" for line in text.splitlines())
+        try:
+            self._print(sys.stderr, lines)
+        except OSError:
+            pass  # there is nowhere left to say so
+
+    def exit_code(self, code: int) -> int:
+        """Return *code*, unless it says that all is well and the result could not be printed."""
+        if self._lost is None:
+            return code
+        self.message(f"the result could not be printed: {self._lost.strerror}")
+        return code or ExitCode.UNKNOWN
+
+    @staticmethod
+    def _print(stream: TextIO | None, text: str) -> None:
+        """Write to the descriptor itself: nothing stays in a buffer to fail at exit."""
+        if stream is None:
+            return
+        content = text.encode(stream.encoding or "utf-8", errors="backslashreplace")
+        while content:
+            content = content[os.write(stream.fileno(), content) :]

@@ -1,0 +1,164 @@
+"""``ensure``: creates missing targets and links, and refuses everything else.
+
+All is looked at before anything is written; one refusal, and nothing is. What is written is
+written by mkdir(2) and symlink(2), neither of which replaces anything, not even in a race.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from invariants.entries import judge_entry, leads_over_its_target
+from invariants.finding import Finding
+from invariants.homes import Homes
+from invariants.inventory import Account, Link
+from invariants.links import LinkState
+from invariants.targets import Targets
+from launcher.errors import Refused
+
+
+@dataclass(frozen=True, slots=True)
+class Action:
+    """One thing to create: a directory (mode 0700), or a symlink where ``text`` is given."""
+
+    path: str
+    text: str | None = None
+
+    def as_json(self) -> dict[str, str | None]:
+        """Return the path, and the link's text where it is a link."""
+        return {"path": self.path, "text": self.text}
+
+    def __str__(self) -> str:
+        """Say what is created."""
+        return f"directory {self.path}" if self.text is None else f"{self.path} -> {self.text}"
+
+
+class EntriesRefused(Refused):
+    """Entries, homes or targets that ``ensure`` does not touch, all of them."""
+
+    def __init__(self, findings: Iterable[Finding], done: Iterable[Action] = ()) -> None:
+        self.findings = tuple(findings)
+        self.done = tuple(done)
+        super().__init__("\n".join(map(str, self.findings)))
+
+
+def ensure_for_account(
+    account: Account,
+    links: Iterable[Link],
+    *,
+    create_homes: bool = False,
+    dry_run: bool = False,
+    option: str = "",
+) -> list[Action]:
+    """Create what is missing for one account: its links, and their targets.
+
+    Returns what was created (with *dry_run*: what would be), nothing where all is right.
+    Raises EntriesRefused, with everything that stands in the way, before anything is written.
+    *option* is what a pasted ``launcher`` command needs to reach the same inventory.
+    """
+    return ensure([account], links, create_homes=create_homes, dry_run=dry_run, option=option)
+
+
+def ensure(
+    accounts: Iterable[Account],
+    links: Iterable[Link],
+    *,
+    create_homes: bool = False,
+    dry_run: bool = False,
+    option: str = "",
+) -> list[Action]:
+    """Create what is missing for all *accounts*; otherwise as :func:`ensure_for_account`."""
+    accounts, links = list(accounts), list(links)
+    actions, findings = _plan(accounts, links, create_homes, option)
+    if findings:
+        raise EntriesRefused(findings)
+    return actions if dry_run else _carry_out(actions, accounts, links, option)
+
+
+def _plan(
+    accounts: list[Account], links: list[Link], create_homes: bool, option: str
+) -> tuple[list[Action], list[Finding]]:
+    homes, targets = Homes(option), Targets(option)
+    actions: list[Action] = []
+    findings: list[Finding] = []
+    for link in links:
+        finding = targets.fault(link)
+        if finding is None:
+            continue
+        if finding.state == "missing":
+            actions += _directories(link.target, actions)
+        else:
+            findings.append(finding)
+    for account in accounts:
+        fault = homes.fault(account)
+        if fault is not None:
+            if not (create_homes and fault.finding.state == "missing" and not _is_link(account)):
+                findings.append(fault.finding)
+                if fault.hides_entries:
+                    continue
+            else:
+                actions += _directories(account.home, actions)
+        for link in links:
+            finding = judge_entry(account, link, option)
+            if finding is None:
+                continue
+            if finding.state == LinkState.MISSING:
+                actions.append(Action(account.entry(link), link.target))
+            elif targets.fault(link) is None or not leads_over_its_target(account, link):
+                findings.append(finding)
+    return actions, findings
+
+
+def _is_link(account: Account) -> bool:
+    return os.path.islink(account.home)
+
+
+def _directories(path: str, planned: list[Action]) -> list[Action]:
+    """Return the directories to create for *path*, outermost first, without those planned."""
+    known = {action.path for action in planned}
+    missing: list[Action] = []
+    while not os.path.lexists(path) and path not in known:
+        missing.append(Action(path))
+        path = os.path.dirname(path)
+    return missing[::-1]
+
+
+def _carry_out(
+    actions: list[Action], accounts: list[Account], links: list[Link], option: str
+) -> list[Action]:
+    done: list[Action] = []
+    errors: list[Finding] = []
+    failed: list[str] = []
+    for action in actions:
+        if any(action.text == path or action.path.startswith(f"{path}/") for path in failed):
+            continue  # one cause, one refusal
+        try:
+            if action.text is None:
+                os.mkdir(action.path, 0o700)
+            else:
+                os.symlink(action.text, action.path)
+        except FileExistsError:
+            continue  # somebody was faster; whether it is right is asked below
+        except OSError as error:
+            errors.append(_could_not(action, error))
+            failed.append(action.path)
+        else:
+            done.append(action)
+    if not errors and len(done) < len(actions):
+        left, errors = _plan(accounts, links, False, option)
+        errors += [_could_not(action, FileExistsError("it came and went")) for action in left]
+    if errors:
+        raise EntriesRefused(errors, done)
+    return done
+
+
+def _could_not(action: Action, error: OSError) -> Finding:
+    return Finding(
+        invariant="ensure",
+        state="not-created",
+        expected=str(action),
+        found=error.strerror or str(error),
+        fix="mend what is found, then launcher ensure again",
+    )

@@ -1,0 +1,158 @@
+"""Sessions: what keeps a process running for an account, one backend a module.
+
+A backend keeps the record of what it runs where that record lives and dies with the process:
+in tmux's own server, or in a file that names the process and its start time.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any, Protocol
+
+from invariants.model import Account, Session, Settings
+from invariants.programs import chosen_backend, find_program
+from launcher.processes import Process
+
+SECRETS = ("ANTHROPIC_API_KEY", "ANTHROPIC_AUTH_TOKEN", "CLAUDE_CODE_OAUTH_TOKEN")
+"""What would make a session work for another login than its account's."""
+
+_OURS = frozenset(
+    {"TMUX", "TMUX_PANE", "TMUX_TMPDIR", "NOTIFY_SOCKET", "JOURNAL_STREAM", "INVOCATION_ID"}
+    | {"LISTEN_FDS", "LISTEN_PID", "LISTEN_FDNAMES", "WATCHDOG_USEC", "WATCHDOG_PID", "MAINPID"}
+)
+
+
+class SessionState(StrEnum):
+    """What has become of a session, as the report names it."""
+
+    RUNNING = "running"
+    STARTED = "started"
+    FAILED = "failed"
+    HELD = "held"
+    STOPPED = "stopped"
+
+
+@dataclass(frozen=True, slots=True)
+class SessionStatus:
+    """One session for the report. ``words`` are for the terminal only: what it printed last."""
+
+    name: str
+    account: str
+    state: SessionState
+    detail: str | None = None
+    words: str | None = None
+
+    def as_report(self) -> dict[str, Any]:
+        """Return the report's entry."""
+        return {
+            "name": self.name,
+            "account": self.account,
+            "state": self.state.value,
+            "detail": self.detail,
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """A session that a backend keeps, alive or dead.
+
+    ``home`` is what its ``CLAUDE_CONFIG_DIR`` was at the start; ``where`` tells a person how to
+    look at it; ``ending`` says how it ended, where it is dead and that is known.
+    """
+
+    name: str
+    account: str
+    home: str
+    backend: str
+    process: Process
+    alive: bool
+    where: str
+    ending: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Start:
+    """All that a backend needs to start a session."""
+
+    session: Session
+    account: Account
+    program: str
+    environment: Mapping[str, str]
+
+    @property
+    def argv(self) -> list[str]:
+        """The program by the path that was checked, and its arguments."""
+        return [self.program, *self.session.command[1:]]
+
+
+class Backend(Protocol):
+    """What keeps sessions. Each call ends within seconds, and raises Unavailable if it cannot."""
+
+    name: str
+
+    def kept(self) -> list[Kept]:
+        """Return all sessions that this backend keeps, those that have died included."""
+
+    def start(self, start: Start) -> None:
+        """Start a session; it need not be alive yet when this returns."""
+
+    def words(self, kept: Kept) -> str | None:
+        """Return the last lines that a session printed, for a person, or None."""
+
+    def discard(self, kept: Kept) -> None:
+        """Forget a session that has died."""
+
+
+def session_environment(
+    session: Session, account: Account, environ: Mapping[str, str]
+) -> dict[str, str]:
+    """Return the environment of *session*: the launcher's, with the account's home.
+
+    Left out are the credentials of ``SECRETS``, unless the session's ``pass_environment`` names
+    them, and what systemd and tmux told the launcher about itself.
+
+    >>> from invariants.model import Account, Session
+    >>> session, home = Session("api", "a", "/src", ("claude",)), Account("a", "/home/a")
+    >>> session_environment(session, home, {"ANTHROPIC_API_KEY": "sk-…", "LANG": "C"})
+    {'LANG': 'C', 'CLAUDE_CONFIG_DIR': '/home/a'}
+    """
+    kept = {
+        name: value
+        for name, value in environ.items()
+        if name in session.pass_environment or (name not in SECRETS and name not in _OURS)
+    }
+    return {**kept, "CLAUDE_CONFIG_DIR": account.home}
+
+
+def last_lines(text: str, count: int = 5) -> str | None:
+    r"""Return the last *count* lines of *text* that hold something, or None.
+
+    >>> last_lines("one\n\ntwo\n", 1)
+    'two'
+    """
+    lines = [line.rstrip() for line in text.splitlines() if line.strip()]
+    return "\n".join(lines[-count:]) or None
+
+
+def all_backends(settings: Settings, environ: Mapping[str, str]) -> dict[str, Backend]:
+    """Return every backend that may keep a session now, whichever is chosen for new ones.
+
+    A session that was started by another backend must be seen, or it would be started twice.
+    """
+    from launcher.sessions.process import ProcessBackend
+    from launcher.sessions.tmux import TmuxBackend
+
+    backends: dict[str, Backend] = {"process": ProcessBackend(settings.state)}
+    tmux = TmuxBackend(settings.state, find_program("tmux", "/", environ), environ)
+    if tmux.is_there():
+        backends["tmux"] = tmux
+    return backends
+
+
+def backend_for_starts(
+    settings: Settings, backends: Mapping[str, Backend], environ: Mapping[str, str]
+) -> Backend:
+    """Return the backend that starts sessions."""
+    return backends[chosen_backend(settings.backend, environ)]

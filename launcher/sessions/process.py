@@ -1,0 +1,153 @@
+"""The embedded backend: detached processes, for machines without tmux.
+
+Each has a record ``sessions/NAME.json`` in the state directory, written before its program
+runs, and its output in ``sessions/NAME.log``. A record names a process by pid, start time and
+boot, so that neither a recycled pid nor a reboot makes it look alive.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+
+from invariants.finding import quoted
+from launcher.errors import Unavailable
+from launcher.processes import Process, boot_id, identify
+from launcher.sessions import Kept, Start, last_lines
+from launcher.sessions.trampoline import SHELL, trampoline
+
+_RECORD = ".json"
+
+
+class ProcessBackend:
+    """Keeps sessions as processes that lead a session (setsid(2)) of their own."""
+
+    name = "process"
+
+    def __init__(self, state: str) -> None:
+        self._directory = os.path.join(state, "sessions")
+        self._endings: dict[int, str] = {}
+        self._children: set[int] = set()
+
+    def kept(self) -> list[Kept]:
+        """Return what the records name. Raises Unavailable for one that cannot be read."""
+        try:
+            files = sorted(os.listdir(self._directory))
+        except FileNotFoundError:
+            return []
+        except OSError as error:
+            raise Unavailable(f"{self._directory}: {error.strerror}") from error
+        self._reap()
+        return [self._read(file.removesuffix(_RECORD)) for file in files if file.endswith(_RECORD)]
+
+    def start(self, start: Start) -> None:
+        """Start a session whose program runs only once its record is on the disk.
+
+        A launcher that is killed in between leaves a shell that reads the end of its input and
+        is gone, never a program that nobody knows of. Raises Unavailable.
+        """
+        name = start.session.name
+        try:
+            os.makedirs(self._directory, mode=0o700, exist_ok=True)
+            flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_NOFOLLOW
+            log = os.open(self._path(name, ".log"), flags, 0o600)
+            try:
+                reader, writer = os.pipe()
+            except OSError:
+                os.close(log)
+                raise
+            try:
+                pid = self._spawn(start, reader, log)
+                self._record(start, pid)
+                os.write(writer, b"\n")
+            finally:
+                for descriptor in (log, reader, writer):
+                    os.close(descriptor)
+        except OSError as error:
+            raise Unavailable(f"it cannot be started: {error.strerror or error}") from error
+
+    def words(self, kept: Kept) -> str | None:
+        """Return the last lines of the session's log."""
+        try:
+            with open(self._path(kept.name, ".log"), "rb") as file:
+                file.seek(max(0, os.fstat(file.fileno()).st_size - 4096))
+                return last_lines(file.read().decode(errors="replace"))
+        except OSError:
+            return None
+
+    def discard(self, kept: Kept) -> None:
+        """Remove the record; the log stays."""
+        os.unlink(self._path(kept.name, _RECORD))
+
+    def _spawn(self, start: Start, reader: int, log: int) -> int:
+        pid = os.posix_spawn(
+            SHELL,
+            trampoline(start, when_recorded=True),
+            start.environment,
+            file_actions=[
+                (os.POSIX_SPAWN_DUP2, reader, 0),
+                (os.POSIX_SPAWN_DUP2, log, 1),
+                (os.POSIX_SPAWN_DUP2, log, 2),
+            ],
+            setsid=True,
+            setsigmask=[],
+            setsigdef=[signal.SIGPIPE, signal.SIGXFSZ, signal.SIGINT, signal.SIGHUP],
+        )
+        self._children.add(pid)
+        return pid
+
+    def _record(self, start: Start, pid: int) -> None:
+        process = identify(pid)
+        record = {
+            "name": start.session.name,
+            "account": start.account.name,
+            "home": start.account.home,
+            "pid": pid,
+            "start": process.start if process else None,
+            "boot_id": boot_id(),
+        }
+        beside = self._path(start.session.name, ".new")
+        with open(beside, "w", encoding="ascii") as file:
+            json.dump(record, file)
+            file.flush()
+            os.fsync(file.fileno())
+        os.rename(beside, self._path(start.session.name, _RECORD))
+
+    def _read(self, name: str) -> Kept:
+        path = self._path(name, _RECORD)
+        try:
+            with open(path, encoding="ascii") as file:
+                record = json.load(file)
+            process = Process(record["pid"], record["start"])
+            alive = record["boot_id"] == boot_id() and process.is_alive()
+            return Kept(
+                name=name,
+                account=record["account"],
+                home=record["home"],
+                backend=self.name,
+                process=process,
+                alive=alive,
+                where=quoted("tail", "-f", self._path(name, ".log")),
+                ending=None if alive else self._endings.get(process.pid),
+            )
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            raise Unavailable(
+                f"the record of session {name} cannot be read: {path}: {error}"
+            ) from error
+
+    def _reap(self) -> None:
+        """Note how children of this launcher ended."""
+        for pid in list(self._children):
+            done, status = os.waitpid(pid, os.WNOHANG)
+            if done:
+                self._children.discard(pid)
+                self._endings[pid] = ending(os.waitstatus_to_exitcode(status))
+
+    def _path(self, name: str, suffix: str) -> str:
+        return os.path.join(self._directory, name + suffix)
+
+
+def ending(code: int) -> str:
+    """Say how a process ended, from its exit code (negative: a signal's number)."""
+    return f"ended by signal {-code}" if code < 0 else f"exited with status {code}"
