@@ -1,0 +1,1 @@
+"""The tests mirror the modules; the end-to-end scenarios stand beside them."""

@@ -1,0 +1,204 @@
+"""A VM small enough for a test: homes, targets, an inventory, and the launcher beside them."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+import signal
+import stat
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+CHECKOUT = Path(__file__).resolve().parents[1]
+LINKS = ("session-env", "file-history", "projects")
+MARK = "CLAUDE_FAILOVER_TEST_VM"
+UNPRIVILEGED = ["setpriv", "--bounding-set=-all", "--inh-caps=-all"] if os.geteuid() == 0 else []
+"""What makes permissions count for root too: it keeps its uid and loses its capabilities."""
+
+
+class Vm:
+    """Two accounts with three links each, all right until a test breaks something."""
+
+    def __init__(self, root: Path, accounts: Sequence[str] = ("primary", "backup")) -> None:
+        self.root = root
+        self.accounts = list(accounts)
+        self.shared = root / "shared"
+        self.state = root / "state"
+        self.inventory = root / "failover.toml"
+        self.user_home = root / "user"
+        self.user_home.mkdir(mode=0o700)
+        for name in self.accounts:
+            self.home(name).mkdir(mode=0o700)
+        self.environ = {
+            "PATH": os.environ["PATH"],
+            "HOME": str(self.user_home),
+            "LANG": "C.UTF-8",
+            MARK: str(root),
+        }
+        for name, value in os.environ.items():
+            if name.startswith("COVERAGE_"):
+                self.environ[name] = value
+        self.write()
+
+    def home(self, account: str) -> Path:
+        return self.root / f"home-{account}"
+
+    def entry(self, account: str, link: str) -> Path:
+        return self.home(account) / link
+
+    def target(self, link: str) -> Path:
+        return self.shared / link
+
+    @property
+    def report_path(self) -> Path:
+        return self.state / "report.json"
+
+    @property
+    def report(self) -> dict[str, Any]:
+        """The report's ``failover`` key."""
+        failover: dict[str, Any] = json.loads(self.report_path.read_text())["failover"]
+        return failover
+
+    def write(
+        self,
+        sessions: Mapping[str, Sequence[str]] | None = None,
+        *,
+        backend: str = "process",
+        settle: float = 0.05,
+        more: str = "",
+        session_keys: str = "",
+        **launcher: object,
+    ) -> None:
+        """Write the inventory; the sessions, by name and argv, run under the first account."""
+        lines = ["[shared]", f"root = {json.dumps(str(self.shared))}"]
+        for name in self.accounts:
+            home = json.dumps(str(self.home(name)))
+            lines += ["[[accounts]]", f'name = "{name}"', f"home = {home}"]
+        for name, command in (sessions or {}).items():
+            lines += ["[[sessions]]", f'name = "{name}"', f'account = "{self.accounts[0]}"']
+            lines += [f"directory = {json.dumps(str(self.root))}"]
+            lines += [f"command = {json.dumps(list(command))}", session_keys]
+        lines += ["[launcher]", f"state = {json.dumps(str(self.state))}"]
+        lines += [f'backend = "{backend}"', f"settle = {settle}"]
+        lines += [f"{key} = {json.dumps(value)}" for key, value in launcher.items()]
+        self.inventory.write_text("\n".join([*lines, more, ""]))
+        self.inventory.chmod(0o600)
+
+    def link(self) -> Vm:
+        """Create every target and link, as an operator's ``launcher ensure`` would."""
+        for link in LINKS:
+            self.target(link).mkdir(mode=0o700, parents=True, exist_ok=True)
+            for account in self.accounts:
+                self.entry(account, link).symlink_to(self.target(link))
+        return self
+
+    def diverge(self, account: str = "backup", link: str = "projects") -> Path:
+        """Let one link lead elsewhere; return it."""
+        elsewhere = self.root / "elsewhere"
+        elsewhere.mkdir(exist_ok=True)
+        entry = self.entry(account, link)
+        entry.unlink(missing_ok=True)
+        entry.symlink_to(elsewhere)
+        return entry
+
+    def run(
+        self,
+        *arguments: str,
+        environ: Mapping[str, str] | None = None,
+        prefix: Sequence[str] = (),
+        python: Sequence[str] = (sys.executable,),
+        inventory: bool = True,
+        **popen: Any,
+    ) -> subprocess.CompletedProcess[str]:
+        """Run ``python -m launcher`` to its end."""
+        option = ["--inventory", str(self.inventory)] if inventory else []
+        command = [*prefix, *python, "-m", "launcher", *option, *arguments]
+        popen.setdefault("cwd", self.root)
+        popen.setdefault("timeout", 60)
+        if "stdout" not in popen:
+            popen.update(stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+        environment = {**self.environ, **(environ or {})}
+        return subprocess.run(command, env=environment, text=True, check=False, **popen)
+
+    def pytest(self, *arguments: str, **popen: Any) -> subprocess.CompletedProcess[str]:
+        """Run ``pytest invariants`` by hand, in the checkout."""
+        command = [sys.executable, "-m", "pytest", "invariants", *arguments]
+        command += ["--inventory", str(self.inventory), "-p", "no:cacheprovider"]
+        return subprocess.run(
+            command, env=self.environ, text=True, check=False, capture_output=True, cwd=CHECKOUT
+        )
+
+    def deploy(self) -> Path:
+        """Copy the program beside the VM, where a test may spoil it; return its directory."""
+        copy = self.root / "deploy"
+        for package in ("invariants", "launcher"):
+            ignore = shutil.ignore_patterns("__pycache__")
+            shutil.copytree(CHECKOUT / package, copy / package, ignore=ignore)
+        for file in ("conftest.py", "pyproject.toml"):
+            shutil.copy(CHECKOUT / file, copy)
+        return copy
+
+    def processes(self) -> list[int]:
+        """Return the pids of everything that was started from this VM's environment."""
+        mark = f"{MARK}={self.root}".encode()
+        found = []
+        for process in Path("/proc").iterdir():
+            if process.name.isdigit() and int(process.name) != os.getpid():
+                with suppress(OSError):
+                    if mark in (process / "environ").read_bytes().split(b"\0"):
+                        found.append(int(process.name))
+        return found
+
+    def close(self) -> None:
+        """End whatever still runs."""
+        for pid in self.processes():
+            with suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+        wait_until(lambda: not self.processes(), "the VM's processes end")
+        if self.tmux_socket.exists():
+            self.tmux_socket.unlink()
+
+    @property
+    def tmux_socket(self) -> Path:
+        from launcher.sessions.tmux import server_label
+
+        return Path(f"/tmp/tmux-{os.geteuid()}/{server_label(str(self.state))}")
+
+
+def snapshot(*roots: Path) -> dict[str, tuple[object, ...]]:
+    """Return all that can be told of every file below *roots*: what a reader must leave as it is."""
+    seen: dict[str, tuple[object, ...]] = {}
+    for root in roots:
+        for path in [root, *sorted(root.rglob("*"))]:
+            status = path.lstat()
+            content: object = None
+            if stat.S_ISLNK(status.st_mode):
+                content = os.readlink(path)
+            elif stat.S_ISREG(status.st_mode):
+                content = hashlib.sha256(path.read_bytes()).hexdigest()
+            seen[str(path)] = (
+                status.st_ino,
+                status.st_mode,
+                status.st_uid,
+                status.st_nlink,
+                status.st_size,
+                status.st_mtime_ns,
+                content,
+            )
+    return seen
+
+
+def wait_until(condition: Callable[[], object], what: str, seconds: float = 20.0) -> None:
+    """Wait until *condition* holds; fail with *what* was waited for when it never does."""
+    until = time.monotonic() + seconds
+    while not condition():
+        if time.monotonic() > until:
+            raise AssertionError(f"waited {seconds:g} s in vain: {what}")
+        time.sleep(0.01)
