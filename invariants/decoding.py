@@ -6,9 +6,11 @@ an operator wants all of them in one answer, each with its place in the file.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Any
 
+_BARE = re.compile(r"[A-Za-z0-9_-]+(\[[0-9]+\])?")
 _NAMES = {str: "a string", list: "an array", dict: "a table", bool: "true or false"}
 
 
@@ -28,7 +30,7 @@ class Table:
 
     def place(self, key: str) -> str:
         """Return where *key* of this table stands in the file."""
-        return f"{self._place}.{key}" if self._place else key
+        return f"{self._place}.{shown_key(key)}" if self._place else shown_key(key)
 
     def problem(self, key: str, text: str) -> None:
         """Note that *key* is wrong."""
@@ -39,6 +41,7 @@ class Table:
         return any(text.startswith(self.place(key)) for text in self._problems)
 
     def __contains__(self, key: str) -> bool:
+        self._known.add(key)  # what is asked for is known, whether or not it is there
         return key in self._values
 
     def text(self, key: str, *, required: bool = False) -> str | None:
@@ -65,7 +68,10 @@ class Table:
             self.problem(key, f"must be a number of seconds, not {kind(value)}")
         elif not (0 < value <= at_most or (zero and value == 0)):
             least = "from 0" if zero else "above 0"
-            self.problem(key, f"must be {least} and at most {at_most:g} seconds, not {value}")
+            # str() of an int takes 4,300 digits, and a hexadecimal number can have more.
+            long = isinstance(value, int) and value.bit_length() > 64
+            said = "a number of more than 64 bits" if long else value
+            self.problem(key, f"must be {least} and at most {at_most:g} seconds, not {said}")
         else:
             return float(value)
         return None
@@ -115,7 +121,7 @@ class Table:
         """Note every key that nobody took, with the known one that it resembles."""
         for key in self._values:
             if key not in self._known:
-                self.problem(shown_key(key), f"unknown key{_near(key, self._known)}")
+                self.problem(key, f"unknown key{_near(key, self._known)}")
 
     def _take(self, key: str, wanted: type, required: bool) -> Any:
         self._known.add(key)
@@ -138,8 +144,12 @@ def kind(value: object) -> str:
 
 
 def shown_key(key: str) -> str:
-    """Return a key as the file spells it: bare where it may be, else quoted."""
-    return key if key.replace("-", "_").isidentifier() else ascii(key)
+    """Return a key as the file spells it: bare where it may be, else quoted.
+
+    >>> shown_key("file-history"), shown_key("command[0]"), shown_key("my.link")
+    ('file-history', 'command[0]', "'my.link'")
+    """
+    return key if _BARE.fullmatch(key) else ascii(key)
 
 
 def _near(key: str, known: set[str]) -> str:

@@ -72,7 +72,7 @@ class Finding:
         """Say what, where, expected, found and the fix, a line each."""
         return (
             f"{self.place}: {self.state}\n"
-            f"  expected  {self.expected}\n"
-            f"  found     {self.found}\n"
+            f"  expected  {shown(self.expected)}\n"
+            f"  found     {shown(self.found)}\n"
             f"  fix       {self.fix}"
         )

@@ -48,7 +48,8 @@ class InventoryError(Exception):
         self.paths = tuple(paths)
         self.problems = tuple(problems)
         self.report = report
-        super().__init__("\n".join(self.problems))
+        file = f"{self.paths[0]}: " if len(self.paths) == 1 else ""
+        super().__init__("\n".join(file + problem for problem in self.problems))
 
 
 def locate(option: str | None, environ: Mapping[str, str]) -> str:
@@ -87,10 +88,10 @@ def default_places(environ: Mapping[str, str]) -> list[str]:
     config = environ.get("XDG_CONFIG_HOME", "")
     if not os.path.isabs(config):
         config = os.path.expanduser("~/.config")
-    return [
-        os.path.join(config, "claude-failover", "failover.toml"),
-        "/etc/claude-failover/failover.toml",
-    ]
+    places = [os.path.join(config, "claude-failover", "failover.toml")]
+    if not os.path.isabs(config):  # nobody's home, or a relative one: never the working directory
+        places = []
+    return [*places, "/etc/claude-failover/failover.toml"]
 
 
 def inventory_option(path: str, environ: Mapping[str, str]) -> str:
@@ -108,16 +109,25 @@ def load(path: str) -> Inventory:
 
     Raises InventoryError with every problem of the file, each with its place in it.
     """
+    text = _read(path)
     try:
-        document = tomllib.loads(_read(path))
+        document = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
         raise InventoryError([path], [f"not TOML: {error}"]) from error
+    except ValueError as error:  # int() takes 4,300 digits, and tomllib lets its error through
+        raise InventoryError([path], ["not an inventory: holds a number too long"]) from error
     except RecursionError as error:
         raise InventoryError([path], ["not an inventory: nested too deeply"]) from error
     inventory, problems = decode(document, path)
     if problems:
-        raise InventoryError([path], problems, inventory.settings.report)
+        report = None if any(map(_concerns_report, problems)) else inventory.settings.report
+        raise InventoryError([path], problems, report)
     return inventory
+
+
+def _concerns_report(problem: str) -> bool:
+    """Tell whether the place of the report is what is wrong: it may lie inside a home."""
+    return problem.startswith(("launcher:", "launcher.report:", "launcher.state:"))
 
 
 def _read(path: str) -> str:
@@ -127,7 +137,7 @@ def _read(path: str) -> str:
         if error.errno in (errno.ENOENT, errno.ENOTDIR):
             raise InventoryError([path], ["does not exist"]) from error
         raise InventoryError([path], [f"cannot be read: {error.strerror}"]) from error
-    with open(descriptor, "rb") as file:
+    try:
         status = os.fstat(descriptor)
         if not stat.S_ISREG(status.st_mode):
             what = "a directory" if stat.S_ISDIR(status.st_mode) else "not a regular file"
@@ -139,16 +149,19 @@ def _read(path: str) -> str:
             raise InventoryError(
                 [path], [f"is too large: {status.st_size} bytes, at most {MAX_BYTES} are read"]
             )
-        try:
+        with open(descriptor, "rb", closefd=False) as file:  # refuses a directory itself
             content = file.read(MAX_BYTES + 1)
-        except OSError as error:
-            raise InventoryError([path], [f"cannot be read: {error.strerror}"]) from error
+    except OSError as error:
+        raise InventoryError([path], [f"cannot be read: {error.strerror}"]) from error
+    finally:
+        os.close(descriptor)
     try:
         return content.decode("utf-8-sig").replace("\r\n", "\n")
     except UnicodeDecodeError as error:
-        line = content.count(b"\n", 0, error.start) + 1
+        decoded = error.object  # what follows the BOM, which error.start counts from
+        line = decoded.count(b"\n", 0, error.start) + 1
         raise InventoryError(
-            [path], [f"not UTF-8: byte 0x{content[error.start]:02x} (at line {line})"]
+            [path], [f"not UTF-8: byte 0x{decoded[error.start]:02x} (at line {line})"]
         ) from error
 
 
@@ -161,9 +174,11 @@ def _unsafe(path: str, status: os.stat_result) -> list[str]:
     if writers := other_writers(status):
         fix = quoted("chmod", "go-w", path)
         problems.append(f"can be written by {writers} (fix: {fix})")
-    directory = os.path.dirname(os.path.realpath(path))
-    above = os.stat(directory)
-    if not above.st_mode & stat.S_ISVTX and (writers := other_writers(above)):
-        fix = quoted("chmod", "go-w", directory)
-        problems.append(f"can be replaced by {writers}, who can write {directory} (fix: {fix})")
+    # Where the path is a symlink, the link can be replaced as well as what it leads to.
+    beside = os.path.realpath(os.path.dirname(path))
+    for directory in dict.fromkeys((beside, os.path.dirname(os.path.realpath(path)))):
+        above = os.stat(directory)
+        if not above.st_mode & stat.S_ISVTX and (writers := other_writers(above)):
+            fix = quoted("chmod", "go-w", directory)
+            problems.append(f"can be replaced by {writers}, who can write {directory} (fix: {fix})")
     return problems

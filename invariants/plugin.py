@@ -65,8 +65,7 @@ def pytest_collection_modifyitems(config: pytest.Config) -> None:
     """End with a usage error, and all problems, where the inventory was wrong or missing."""
     error = config.stash.get(_ERROR, None)
     if error is not None:
-        lines = [f"{path}: {problem}" for path in error.paths[:1] for problem in error.problems]
-        raise pytest.UsageError("the inventory is wrong or missing", *lines)
+        raise pytest.UsageError("the inventory is wrong or missing", *str(error).splitlines())
 
 
 @pytest.hookimpl(optionalhook=True)

@@ -8,6 +8,7 @@ import sys
 from typing import Any, NamedTuple
 
 from invariants.decoding import Table
+from invariants.finding import shown
 from invariants.links import REQUIRED_SHARED
 from invariants.model import Account, Inventory, Link, Session, Settings
 
@@ -61,7 +62,7 @@ class _Paths:
         if text is None:
             return None
         if os.path.expanduser(text).startswith("~"):
-            table.problem(key, f"there is no user {text.split('/')[0][1:]!r}")
+            table.problem(key, _homeless(text))
             return None
         encoding = sys.getfilesystemencoding()
         if not text.isascii() and encoding != "utf-8":
@@ -85,11 +86,12 @@ def _links(table: Table, paths: _Paths, claims: list[_Claim]) -> tuple[Link, ...
     if names is None:
         return ()
     links = []
+    taken: set[str] = set()
     for index, name in enumerate(names):
         place = f"links[{index}]"
         if not _LINK_NAME.fullmatch(name) or len(name) > MAX_NAME:
             table.problem(place, _misnamed(name, "letters, digits, '.', '_' and '-'"))
-        elif name in names[:index]:
+        elif name in taken:
             table.problem(place, f"the link {name!r} is named twice")
         elif (
             target := elsewhere.get(name)
@@ -99,9 +101,11 @@ def _links(table: Table, paths: _Paths, claims: list[_Claim]) -> tuple[Link, ...
             where = targets.place(name) if name in elsewhere else table.place(place)
             links.append(Link(name, target))
             claims.append(_Claim(target, "target", where, name))
+        taken.add(name)
     for name in elsewhere:
-        if name not in names:
-            targets.problem(name, f"there is no link {name!r}; links are {', '.join(names)}")
+        if name not in taken:
+            known = ", ".join(map(shown, names))
+            targets.problem(name, f"there is no link {name!r}; links are {known}")
     return tuple(links)
 
 
@@ -149,7 +153,11 @@ def _settings(table: Table, paths: _Paths, claims: list[_Claim]) -> Settings:
     backend = table.text("backend") or "auto"
     if backend not in BACKENDS:
         table.problem("backend", f"unknown backend {backend!r}; known are {', '.join(BACKENDS)}")
-    state = paths.take(table, "state") or paths.absolute(DEFAULT_STATE)
+    state = paths.take(table, "state")
+    if state is None:
+        state = paths.absolute(DEFAULT_STATE)
+        if "state" not in table and os.path.expanduser(DEFAULT_STATE) == DEFAULT_STATE:
+            table.problem("state", _homeless(DEFAULT_STATE))
     report = paths.take(table, "report") or f"{state}/report.json"
     timeout = table.seconds("timeout", at_most=3600)
     settle = table.seconds("settle", at_most=60, zero=True)
@@ -179,6 +187,11 @@ def _name(table: Table, taken: set[str], what: str) -> str | None:
     return name
 
 
+def _homeless(text: str) -> str:
+    user = text.split("/")[0][1:]
+    return f"there is no user {user!r}" if user else "nobody's home is known: set HOME, or no '~'"
+
+
 def _misnamed(name: str, allowed: str) -> str:
     if len(name) > MAX_NAME:
         return f"a name of {len(name)} characters is too long: at most {MAX_NAME}"
@@ -188,35 +201,34 @@ def _misnamed(name: str, allowed: str) -> str:
 def _overlaps(claims: list[_Claim]) -> list[str]:
     """Refuse paths that are one, or one inside another, where that would mix things up.
 
-    Sorted by their components, whatever lies inside a path comes right behind it.
+    Sorted by their components, whatever lies inside a path comes right behind it, and of one
+    path what the file names first. The problems are in the order of the file.
     """
     problems = []
     around: list[_Claim] = []
-    for claim in sorted(claims, key=lambda claim: claim.path.split("/")):
+    for index, claim in sorted(enumerate(claims), key=lambda pair: pair[1].path.split("/")):
         while around and not f"{claim.path}/".startswith(around[-1].path.rstrip("/") + "/"):
             around.pop()
         for outer in around:
             if text := _overlap(claim, outer):
-                problems.append(text)
-        around.append(claim)
-    return sorted(problems)
+                problems.append((index, text))
+        # One of a path and kind is enough: a hundred accounts with one home are 99 problems.
+        if not any((claim.path, claim.kind) == (outer.path, outer.kind) for outer in around):
+            around.append(claim)
+    return [text for _, text in sorted(problems)]
 
 
 def _overlap(inner: _Claim, outer: _Claim) -> str | None:
+    if outer.kind not in ("home", "target"):
+        return None
+    path = shown(inner.path)
     same = inner.path == outer.path
-    if same and {inner.kind, outer.kind} & {"home", "target"}:
-        one, other = sorted((inner, outer), key=lambda claim: (claim.kind != "home", claim.place))
-        if one.kind == other.kind == "home":
-            return f"{other.place}: {inner.path} is the home of {one.owner} already"
-        if one.kind == other.kind == "target":
-            return f"{other.place}: {inner.path} is the target of {one.owner} already"
-    if outer.kind in ("home", "target"):
-        within = "is" if same else "lies inside"
-        return (
-            f"{inner.place}: the {_WORDS[inner.kind]} {inner.path} {within} "
-            f"the {outer.kind} of {outer.owner}"
-        )
-    return None
+    if same and inner.kind == outer.kind:
+        return f"{inner.place}: {path} is the {outer.kind} of {outer.owner} already"
+    within = "is" if same else "lies inside"
+    return (
+        f"{inner.place}: the {_WORDS[inner.kind]} {path} {within} the {outer.kind} of {outer.owner}"
+    )
 
 
 _WORDS = {

@@ -1,0 +1,102 @@
+"""What does not hold, in the words of a person and of a program."""
+
+from __future__ import annotations
+
+import subprocess
+from dataclasses import FrozenInstanceError
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from invariants.finding import Finding, quoted, shown
+
+
+def finding(**fields: str) -> Finding:
+    rest = {"invariant": "i", "state": "s", "expected": "e", "found": "f", "fix": "x"}
+    return Finding(**{**rest, **fields})
+
+
+@pytest.mark.parametrize(
+    ("fields", "expected"),
+    [
+        ({"account": "backup", "link": "projects"}, "backup projects"),
+        ({"account": "backup"}, "home of backup"),
+        ({"link": "projects"}, "target of projects"),
+        ({"session": "api"}, "session api"),
+        ({"session": "api", "account": "primary"}, "session api"),
+        ({}, "launcher"),
+    ],
+)
+def test_place_is_as_a_person_names_it(fields: dict[str, str], expected: str) -> None:
+    assert expected == finding(**fields).place
+
+
+def test_text_says_what_where_expected_found_and_the_fix() -> None:
+    fields = {
+        "state": "real-directory",
+        "expected": "symlink to /srv/projects",
+        "found": "directory with 412 entries",
+        "fix": "launcher adopt backup projects",
+    }
+
+    assert (
+        "backup projects: real-directory\n"
+        "  expected  symlink to /srv/projects\n"
+        "  found     directory with 412 entries\n"
+        "  fix       launcher adopt backup projects"
+    ) == str(finding(account="backup", link="projects", **fields))
+
+
+def test_json_has_the_fields_of_the_report() -> None:
+    assert {
+        "invariant": "i",
+        "account": "a",
+        "link": None,
+        "session": None,
+        "state": "s",
+        "expected": "e",
+        "found": "f",
+        "fix": "x",
+    } == finding(account="a").as_json()
+
+
+def test_finding_cannot_be_changed() -> None:
+    with pytest.raises(FrozenInstanceError):
+        finding().state = "other"  # type: ignore[misc]
+
+
+@settings(database=None, deadline=None)
+@given(st.text(), st.text())
+def test_no_found_text_can_add_a_line(expected: str, found: str) -> None:
+    """What was found is what others may have left there: a link's text can hold a newline."""
+    lines = str(finding(expected=expected, found=found)).split("\n")
+
+    assert 4 == len(lines)
+    assert all(line.isprintable() for line in lines)
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("/srv/a b", "/srv/a b"),
+        ("", ""),
+        ("/srv/größe", "/srv/größe"),
+        ("a\nb", "'a\\nb'"),
+        ("\x1b[31m", "'\\x1b[31m'"),
+        ("a\udcffb", "'a\\udcffb'"),
+    ],
+)
+def test_shown_text_is_as_it_is_or_escaped(text: str, expected: str) -> None:
+    assert expected == shown(text)
+
+
+@pytest.mark.parametrize(
+    "words",
+    [["a"], ["a b", "c"], ["it's"], ["$HOME", "`id`", "*"], [""], ["-x", "~", "a\nb"], ["ü;|&"]],
+)
+def test_shell_takes_quoted_words_as_they_were_meant(words: list[str]) -> None:
+    script = f"printf '%s\\0' {quoted(*words)}"
+    child = subprocess.run(["sh", "-c", script], capture_output=True, check=True)
+
+    assert words == child.stdout.decode().split("\0")[:-1]
