@@ -70,9 +70,13 @@ def judge(exit_status: int, document: object, expected: Mapping[str, Check]) -> 
         return unknown("pytest left no document of its run")
     if document.get("exitcode") != exit_status:
         return unknown("pytest's document and its exit code contradict each other")
-    tests = {test.get("nodeid"): test for test in document["tests"] if isinstance(test, dict)}
+    tests = {
+        test["nodeid"]: test
+        for test in document["tests"]
+        if isinstance(test, dict) and isinstance(test.get("nodeid"), str)
+    }
     if len(tests) != len(document["tests"]):
-        return unknown("pytest's document holds a check twice")
+        return unknown("pytest's document holds a check twice, or one without a name")
     if mismatch := _mismatch(tests, expected):
         return unknown(mismatch)
     failures = _failures(tests, expected)
@@ -89,7 +93,7 @@ def judge(exit_status: int, document: object, expected: Mapping[str, Check]) -> 
 
 
 def _failures(
-    tests: Mapping[Any, Mapping[str, Any]], expected: Mapping[str, Check]
+    tests: Mapping[str, Mapping[str, Any]], expected: Mapping[str, Check]
 ) -> tuple[Failure, ...]:
     """Return every check that did not pass, with its finding or the reason that it has none."""
     return tuple(
@@ -129,11 +133,11 @@ def _collection_errors(document: object) -> str:
     return f" ({'; '.join(texts[:_LISTED])})" if texts else ""
 
 
-def _mismatch(tests: Mapping[Any, object], expected: Mapping[str, Check]) -> str | None:
+def _mismatch(tests: Mapping[str, object], expected: Mapping[str, Check]) -> str | None:
     if not expected:
         return "the inventory calls for no check"
     missing = [nodeid for nodeid in expected if nodeid not in tests]
-    extra = [str(nodeid) for nodeid in tests if nodeid not in expected]
+    extra = [nodeid for nodeid in tests if nodeid not in expected]
     parts = []
     if missing:
         parts.append(f"{len(missing)} of {len(expected)} checks did not run: {_some(missing)}")
