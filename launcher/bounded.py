@@ -24,7 +24,7 @@ def bounded(call: Callable[[], _Result], seconds: float, interrupts: Interrupts)
     with open(os.memfd_create("claude-failover-bounded"), "w+b") as answer:
         child = os.fork()
         if child == 0:
-            _answer(call, answer.fileno())
+            _answer(call, seconds, answer.fileno())
         ending = os.pidfd_open(child)
         until = monotonic() + seconds
         try:
@@ -43,9 +43,16 @@ def bounded(call: Callable[[], _Result], seconds: float, interrupts: Interrupts)
     return result
 
 
-def _answer(call: Callable[[], object], descriptor: int) -> None:
-    """Run the call in the child, and end it without anything of its parent's running twice."""
+def _answer(call: Callable[[], object], seconds: float, descriptor: int) -> None:
+    """Run the call in the child, and end it without anything of its parent's running twice.
+
+    It keeps no descriptor of its parent's, above all not the lock's: a child that hangs would
+    hold the lock for a launcher that was killed.
+    """
     try:
+        signal.alarm(int(seconds) + 5)  # ends a child whose parent was killed
+        os.closerange(3, descriptor)
+        os.closerange(descriptor + 1, os.sysconf("SC_OPEN_MAX"))
         os.write(descriptor, pickle.dumps(call()))
     finally:
         os._exit(0)

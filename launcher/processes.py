@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from time import monotonic
@@ -35,6 +35,7 @@ class Process:
 @dataclass(frozen=True, slots=True)
 class _Stat:
     state: str
+    group: int
     session: int
     start: int
 
@@ -50,7 +51,7 @@ def _stat(pid: int) -> _Stat | None:
         with open(f"/proc/{pid}/stat", encoding="utf-8", errors="replace") as file:
             # The second field is the command in parentheses, and may hold any character.
             fields = file.read().rpartition(")")[2].split()
-        return _Stat(state=fields[0], session=int(fields[3]), start=int(fields[19]))
+        return _Stat(fields[0], int(fields[2]), int(fields[3]), int(fields[19]))
     except (OSError, IndexError, ValueError):
         return None
 
@@ -69,33 +70,59 @@ def end(
 ) -> list[Process]:
     """End processes that lead sessions of their own (setsid(2)), all at once.
 
-    SIGTERM to each one's process group first; after *grace* seconds SIGKILL to everything in
-    its session. Return those that are alive even then.
+    SIGTERM to everything in each one's session first; after *grace* seconds SIGKILL to what is
+    left of it. A child that outlives the leader counts: it may be the one that writes. Return
+    those of which something is alive even then.
     """
     left = [process for process in processes if process.is_alive()]
     for process in left:
-        with suppress(ProcessLookupError):
-            os.killpg(process.pid, signal.SIGTERM)
-            os.killpg(process.pid, signal.SIGCONT)  # a stopped one cannot end politely
+        _signal(process, signal.SIGTERM)
+        _signal(process, signal.SIGCONT)  # a stopped one cannot end politely
     left = _wait(left, interrupts, grace)
     for process in left:
-        for member in _members(process):
-            with suppress(ProcessLookupError):
-                os.kill(member, signal.SIGKILL)
+        _signal(process, signal.SIGKILL)
     return _wait(left, interrupts, _SURE)
 
 
 def _wait(processes: list[Process], interrupts: Interrupts, seconds: float) -> list[Process]:
     until = monotonic() + seconds
-    left = [process for process in processes if process.is_alive()]
+    left = _with_members(processes)
     while left and monotonic() < until:
         interrupts.sleep(_PAUSE)
-        left = [process for process in left if process.is_alive()]
+        left = _with_members(left)
     return left
 
 
-def _members(leader: Process) -> list[int]:
-    """Return the pids in the session that *leader* leads, the leader last."""
-    pids = [int(name) for name in os.listdir("/proc") if name.isdigit() and int(name) != leader.pid]
-    found = ((pid, _stat(pid)) for pid in pids)
-    return [pid for pid, stat in found if stat and stat.session == leader.pid] + [leader.pid]
+def _signal(leader: Process, number: signal.Signals) -> None:
+    """Send a signal to everything in the session that *leader* leads, to its own group at once."""
+    others = [pid for pid, stat in _running() if stat.session == leader.pid != stat.group]
+    with suppress(ProcessLookupError, PermissionError):
+        os.killpg(leader.pid, number)
+    for pid in others:
+        with suppress(ProcessLookupError, PermissionError):
+            os.kill(pid, number)
+
+
+def _with_members(leaders: list[Process]) -> list[Process]:
+    """Return those that are alive, or whose session is not empty.
+
+    The kernel gives no pid away while it is the id of a session: a stranger that has it proves
+    the session empty.
+    """
+    if not leaders:
+        return []
+    sessions = {stat.session for _, stat in _running()}
+    return [
+        leader
+        for leader in leaders
+        if leader.is_alive() or (leader.pid in sessions and identify(leader.pid) in (leader, None))
+    ]
+
+
+def _running() -> Iterator[tuple[int, _Stat]]:
+    """Yield the pid of every process that runs, zombies left out."""
+    for name in os.listdir("/proc"):
+        if name.isdigit():
+            found = _stat(int(name))
+            if found is not None and found.state not in "ZX":
+                yield int(name), found

@@ -28,7 +28,7 @@ def down(
     known.update((kept.name, kept.account) for kept in survey.foreign())
     if unknown := [name for name in names if name not in known]:
         raise WrongUsage(f"there is no session {', '.join(unknown)}; there are {', '.join(known)}")
-    wanted = names or list(known)
+    wanted = list(dict.fromkeys(names)) or list(known)
     running = [kept for name in wanted for kept in survey.kept.get(name, []) if kept.alive]
     left = end([kept.process for kept in running], interrupts)
     statuses = []

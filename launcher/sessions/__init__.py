@@ -18,10 +18,11 @@ from launcher.processes import Process
 SECRETS = ("ANTHROPIC_API_KEY", "ANTHROPIC_AUTH_TOKEN", "CLAUDE_CODE_OAUTH_TOKEN")
 """What would make a session work for another login than its account's."""
 
-_OURS = frozenset(
+OURS = frozenset(
     {"TMUX", "TMUX_PANE", "TMUX_TMPDIR", "NOTIFY_SOCKET", "JOURNAL_STREAM", "INVOCATION_ID"}
     | {"LISTEN_FDS", "LISTEN_PID", "LISTEN_FDNAMES", "WATCHDOG_USEC", "WATCHDOG_PID", "MAINPID"}
 )
+"""What systemd and tmux told the launcher about itself."""
 
 
 class SessionState(StrEnum):
@@ -111,7 +112,7 @@ def session_environment(
     """Return the environment of *session*: the launcher's, with the account's home.
 
     Left out are the credentials of ``SECRETS``, unless the session's ``pass_environment`` names
-    them, and what systemd and tmux told the launcher about itself.
+    them, and ``OURS``.
 
     >>> from invariants.model import Account, Session
     >>> session, home = Session("api", "a", "/src", ("claude",)), Account("a", "/home/a")
@@ -121,7 +122,7 @@ def session_environment(
     kept = {
         name: value
         for name, value in environ.items()
-        if name in session.pass_environment or (name not in SECRETS and name not in _OURS)
+        if name in session.pass_environment or (name not in SECRETS and name not in OURS)
     }
     return {**kept, "CLAUDE_CONFIG_DIR": account.home}
 

@@ -18,6 +18,10 @@ from launcher.sessions import Kept, Start, last_lines
 from launcher.sessions.trampoline import SHELL, trampoline
 
 _RECORD = ".json"
+_DEFAULT = [
+    *(signal.SIGPIPE, signal.SIGXFSZ),  # Python ignores them
+    *(signal.SIGINT, signal.SIGQUIT, signal.SIGTERM, signal.SIGHUP),  # whoever started us may
+]
 
 
 class ProcessBackend:
@@ -38,7 +42,6 @@ class ProcessBackend:
             return []
         except OSError as error:
             raise Unavailable(f"{self._directory}: {error.strerror}") from error
-        self._reap()
         return [self._read(file.removesuffix(_RECORD)) for file in files if file.endswith(_RECORD)]
 
     def start(self, start: Start) -> None:
@@ -92,7 +95,7 @@ class ProcessBackend:
             ],
             setsid=True,
             setsigmask=[],
-            setsigdef=[signal.SIGPIPE, signal.SIGXFSZ, signal.SIGINT, signal.SIGHUP],
+            setsigdef=_DEFAULT,
         )
         self._children.add(pid)
         return pid
@@ -121,6 +124,7 @@ class ProcessBackend:
                 record = json.load(file)
             process = Process(record["pid"], record["start"])
             alive = record["boot_id"] == boot_id() and process.is_alive()
+            self._reap()  # after that look, or a death in between would have no reason
             return Kept(
                 name=name,
                 account=record["account"],
