@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from time import monotonic
@@ -102,12 +102,19 @@ class _Boot:
         self._words: dict[str, str | None] = {}
 
     def start(self, sessions: list[Session]) -> None:
-        """Start *sessions*, and stop at the first whose links are no longer what the gate saw."""
+        """Start *sessions*, and stop as soon as links are no longer what the gate saw.
+
+        Before the first start the launcher looks at the links of all accounts itself: a second
+        opinion, in case the invariants' tests were tampered with. Before each further one it
+        looks at those of the session's account.
+        """
+        seen = False
         for session in sessions:
             self._interrupts.check()
             account = self._inventory.account(session.account)
-            if not self._still_holds(account):
+            if not self._still_holds([account] if seen else self._inventory.accounts):
                 return
+            seen = True
             try:
                 for dead in self._survey.dead(session.name):
                     self._survey.backends[dead.backend].discard(dead)
@@ -173,13 +180,13 @@ class _Boot:
         environment = session_environment(session, account, self._environ)
         return Start(session, account, program, environment)
 
-    def _still_holds(self, account: Account) -> bool:
-        """Observe an account's links once more, right before a start, in case they changed."""
+    def _still_holds(self, accounts: Sequence[Account]) -> bool:
+        """Observe the links of *accounts* once more, right before a start."""
         option = inventory_option(self._inventory.path, self._environ)
         links, seconds = self._inventory.links, self._inventory.settings.timeout
 
         def look() -> list[Finding]:
-            found = (judge_entry(account, link, option) for link in links)
+            found = (judge_entry(one, link, option) for one in accounts for link in links)
             return [finding for finding in found if finding is not None]
 
         try:

@@ -8,7 +8,7 @@ import traceback
 
 from invariants.inventory import InventoryError, load, locate
 from launcher import __version__
-from launcher.errors import ExitCode, Interrupted, LauncherError, WrongInventory
+from launcher.errors import ExitCode, Interrupted, LauncherError, Locked, WrongInventory
 from launcher.interrupts import Interrupts
 from launcher.output import Output, open_standard_descriptors
 from launcher.verbs import VERBS, Call
@@ -16,7 +16,7 @@ from launcher.verbs import VERBS, Call
 _EXIT_CODES = """\
 exit codes:
    0  green, and what was asked is done
-   1  red: an invariant does not hold, or an entry was refused; nothing was started
+   1  red: an invariant does not hold, or an entry was refused
    2  usage
   69  green, but a session is not up
   70  unknown: the gate could not be carried out
@@ -78,12 +78,20 @@ def _run(arguments: argparse.Namespace, interrupts: Interrupts, output: Output) 
             from launcher.report import disown
 
             disown(error)
-        lines = [f"{error.paths[0]}: {problem}" for problem in error.problems]
-        raise WrongInventory("\n".join(lines)) from error
+        raise WrongInventory(str(error)) from error
     call = Call(arguments, inventory, os.environ, interrupts, output)
     if not verb.writes or getattr(arguments, "dry_run", False):
         return verb.run(call)
     from launcher.lock import locked
 
-    with locked(inventory.settings.state, arguments.verb, interrupts):
-        return verb.run(call)
+    try:
+        with locked(inventory.settings.state, arguments.verb, interrupts):
+            return verb.run(call)
+    except (Locked, Interrupted):
+        raise
+    except Exception as error:
+        if verb.reports:  # whatever it was: what an earlier gate published is not today's truth
+            from launcher.report import announce
+
+            announce(inventory, str(error))
+        raise

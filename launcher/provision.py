@@ -132,7 +132,7 @@ def _carry_out(
     errors: list[Finding] = []
     failed: list[str] = []
     for action in actions:
-        if any(action.text == path or action.path.startswith(f"{path}/") for path in failed):
+        if any(_rests_on(action, path) for path in failed):
             continue  # one cause, one refusal
         try:
             if action.text is None:
@@ -152,6 +152,11 @@ def _carry_out(
     if errors:
         raise EntriesRefused(errors, done)
     return done
+
+
+def _rests_on(action: Action, path: str) -> bool:
+    """Tell whether *action* needs *path*: to create something in it, or to lead to it."""
+    return any(f"{end}/".startswith(f"{path}/") for end in (action.path, action.text) if end)
 
 
 def _could_not(action: Action, error: OSError) -> Finding:

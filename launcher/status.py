@@ -18,6 +18,7 @@ from launcher.processes import boot_id
 from launcher.report import read
 from launcher.sessions import SessionState, SessionStatus
 from launcher.sessions.survey import Survey, unseen
+from launcher.verdict import Colour
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,7 +114,7 @@ def last_report(inventory: Inventory) -> LastReport:
     except NotJudged as error:
         return LastReport(path, problem=str(error))
     verdict, finished = failover.get("verdict"), failover.get("finished")
-    if not isinstance(verdict, str) or not isinstance(finished, int | float):
+    if verdict not in list(Colour) or not isinstance(finished, int | float):
         return LastReport(path, problem=f"not a report of this version: {path}")
     age = time.time() - finished
     problem = None

@@ -21,7 +21,7 @@ def pytest_runtest_makereport(item: pytest.Item) -> Iterator[None]:
     report = yield
     if report.skipped and item.config.getoption("no_skip"):  # type: ignore[attr-defined]
         report.outcome = "failed"  # type: ignore[attr-defined]
-    return report  # noqa: B901  # a wrapper returns the hook's result
+    return report
 
 
 @pytest.fixture

@@ -16,6 +16,8 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+from launcher.sessions.tmux import server_label
+
 CHECKOUT = Path(__file__).resolve().parents[1]
 LINKS = ("session-env", "file-history", "projects")
 MARK = "CLAUDE_FAILOVER_TEST_VM"
@@ -65,6 +67,11 @@ class Vm:
         """The report's ``failover`` key."""
         failover: dict[str, Any] = json.loads(self.report_path.read_text())["failover"]
         return failover
+
+    @property
+    def root_of_report(self) -> Path:
+        """The directory from which the gate took its tests, as pytest's document tells."""
+        return Path(json.loads(self.report_path.read_text())["root"])
 
     def write(
         self,
@@ -135,6 +142,17 @@ class Vm:
             command, env=self.environ, text=True, check=False, capture_output=True, cwd=CHECKOUT
         )
 
+    def shell(self, line: str) -> subprocess.CompletedProcess[str]:
+        """Run what an operator pastes; ``launcher`` is this one."""
+        return subprocess.run(
+            ["sh", "-c", f'launcher() {{ {sys.executable} -m launcher "$@"; }}; {line}'],
+            env=self.environ,
+            text=True,
+            check=False,
+            capture_output=True,
+            cwd=self.root,
+        )
+
     def deploy(self) -> Path:
         """Copy the program beside the VM, where a test may spoil it; return its directory."""
         copy = self.root / "deploy"
@@ -162,18 +180,21 @@ class Vm:
             with suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)
         wait_until(lambda: not self.processes(), "the VM's processes end")
-        if self.tmux_socket.exists():
-            self.tmux_socket.unlink()
+        for state in (self.state, self.user_home / ".local" / "state" / "claude-failover"):
+            tmux_socket(state).unlink(missing_ok=True)
 
     @property
     def tmux_socket(self) -> Path:
-        from launcher.sessions.tmux import server_label
+        return tmux_socket(self.state)
 
-        return Path(f"/tmp/tmux-{os.geteuid()}/{server_label(str(self.state))}")
+
+def tmux_socket(state: Path) -> Path:
+    """Return the socket of the tmux server for a state directory, which tmux leaves behind."""
+    return Path(f"/tmp/tmux-{os.geteuid()}/{server_label(str(state))}")
 
 
 def snapshot(*roots: Path) -> dict[str, tuple[object, ...]]:
-    """Return all that can be told of every file below *roots*: what a reader must leave as it is."""
+    """Return all that a reader must leave as it is of every file below *roots*."""
     seen: dict[str, tuple[object, ...]] = {}
     for root in roots:
         for path in [root, *sorted(root.rglob("*"))]:

@@ -1,0 +1,531 @@
+"""Ways in which a gate on pytest says green although an invariant does not hold.
+
+Each row is run end to end: a VM with one divergent link and an old green report, ``launcher up``,
+and the naive gate (``pytest.main() == 0``) in the same surroundings. The column ``naive`` is
+what that one said, measured at every run; ``code`` is what the launcher has to say.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import marshal
+import os
+import shutil
+import signal
+import struct
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import NamedTuple
+
+import pytest
+
+from tests.attack import Attack, kill, limits
+from tests.vm import CHECKOUT, UNPRIVILEGED, Vm
+
+RED, UNKNOWN, CONFIG = 1, 70, 78
+
+Setup = Callable[[Attack], object]
+
+
+class Row(NamedTuple):
+    """One way: its name, what the naive gate says, the launcher's exit code, how it is done."""
+
+    name: str
+    naive: str
+    code: int
+    setup: Setup
+
+
+def variable(name: str, value: str) -> Setup:
+    return lambda attack: attack.environ.update({name: value})
+
+
+def addopts(options: str) -> Setup:
+    return variable("PYTEST_ADDOPTS", options)
+
+
+def plugin(text: str, **more: str) -> Setup:
+    def setup(attack: Attack) -> None:
+        attack.evil("evil.py", text)
+        attack.environ.update({"PYTEST_PLUGINS": "evil", **more})
+
+    return setup
+
+
+def deployed(name: str, change: str | Callable[[str], str] | None) -> Setup:
+    return lambda attack: attack.deploy({name: change})
+
+
+def body(text: str, name: str = "test_links.py") -> Setup:
+    """Put a line at the start of every test of a module."""
+    first = {"test_links.py": "    fault = homes", "test_homes.py": "    fault = homes"}[name]
+    return deployed(
+        f"invariants/{name}", lambda source: source.replace(first, f"    {text}\n{first}")
+    )
+
+
+def decorated(decorator: str) -> Setup:
+    return deployed(
+        "invariants/test_links.py",
+        lambda source: source.replace("def test_", f"import pytest\n{decorator}\ndef test_"),
+    )
+
+
+PASS_ALL = """
+import pytest
+@pytest.hookimpl(wrapper=True, trylast=True)
+def pytest_runtest_makereport(item, call):
+    report = yield
+    report.outcome = "passed"
+    return report
+"""
+DESELECT = """
+def pytest_collection_modifyitems(items):
+    items[:] = [item for item in items if "links" not in item.nodeid]
+"""
+SUCCEED = """
+import pytest
+@pytest.hookimpl(trylast=True)
+def pytest_sessionfinish(session):
+    session.exitstatus = 0
+"""
+EXIT = "import os\ndef pytest_collection_finish(session): os._exit(0)\n"
+IGNORE = "collect_ignore_glob = ['**/test_links.py', 'test_links.py']\n"
+ENTRY_POINT = "[pytest11]\nevil = evil\n"
+METADATA = "Metadata-Version: 2.1\nName: evil\nVersion: 1\n"
+
+
+def installed_plugin(attack: Attack) -> None:
+    directory = attack.evil("evil.py", PASS_ALL)
+    attack.evil("evil-1.dist-info/entry_points.txt", ENTRY_POINT)
+    (directory / "evil-1.dist-info" / "METADATA").write_text(METADATA)
+
+
+def user_site(attack: Attack) -> None:
+    installed_plugin(attack)
+    version = f"python{sys.version_info.major}.{sys.version_info.minor}"
+    site = attack.vm.user_home / ".local" / "lib" / version / "site-packages"
+    shutil.copytree(attack.environ.pop("PYTHONPATH"), site)
+
+
+def poisoned_bytecode(attack: Attack) -> None:
+    """Let a bytecode cache hold a test that passes, under the real file's time, size and hash."""
+    source = CHECKOUT / "invariants" / "test_links.py"
+    status, folder = source.stat(), attack.vm.root / "cache" / source.parent.relative_to("/")
+    folder.mkdir(parents=True)
+    code = marshal.dumps(compile(f"{NO_TEST}(account, link): pass\n", str(source), "exec"))
+    stamp = struct.pack("<LLL", 0, int(status.st_mtime), status.st_size)
+    hashed = struct.pack("<L", 3) + importlib.util.source_hash(source.read_bytes())
+    for suffix, check in (("", stamp), (f"-pytest-{pytest.__version__}", hashed)):
+        name = f"{source.stem}.{sys.implementation.cache_tag}{suffix}.pyc"
+        (folder / name).write_bytes(importlib.util.MAGIC_NUMBER + check + code)
+    attack.environ["PYTHONPYCACHEPREFIX"] = str(attack.vm.root / "cache")
+
+
+def another_copy(attack: Attack) -> None:
+    """Let PYTHONPATH lead to a copy whose link check was emptied."""
+    attack.deploy(
+        {
+            "invariants/test_links.py": lambda s: s.replace(
+                "    fault = ", "    return\n    fault = "
+            )
+        }
+    )
+    attack.environ["PYTHONPATH"] = str(attack.code)
+    attack.cwd = attack.vm.root
+    shutil.rmtree(attack.code / "launcher")
+
+
+def configuration(name: str, text: str) -> Setup:
+    return deployed(name, text)
+
+
+def beside_the_inventory(name: str, text: str) -> Setup:
+    def setup(attack: Attack) -> None:
+        (attack.vm.root / name).write_text(text)
+
+    return setup
+
+
+def above_the_program(name: str, text: str) -> Setup:
+    def setup(attack: Attack) -> None:
+        attack.deploy({})
+        (attack.code.parent / name).write_text(text)
+
+    return setup
+
+
+def replaced_report(make: Callable[[Path], object]) -> Setup:
+    def setup(attack: Attack) -> None:
+        attack.vm.report_path.unlink()
+        make(attack.vm.report_path)
+
+    return setup
+
+
+def report_at(path: str) -> Setup:
+    def setup(attack: Attack) -> None:
+        attack.report_path = Path(path.format(root=attack.vm.root))
+        attack.write(report=str(attack.report_path))
+
+    return setup
+
+
+def linked_to_an_old_green(path: Path) -> None:
+    far = path.parent.parent / "far.json"
+    far.write_text('{"failover": {"schema": 1, "verdict": "green"}}')
+    path.symlink_to(far)
+
+
+def directory_without_writing(attack: Attack) -> None:
+    (attack.vm.state / "lock").touch(mode=0o600)
+    attack.vm.state.chmod(0o500)
+    attack.prefix = UNPRIVILEGED
+
+
+def full_disk(attack: Attack) -> None:
+    """Let the report's directory be on a file system of its own without a free byte."""
+    if os.geteuid() != 0:
+        pytest.skip("only root can mount a file system")
+    report = attack.vm.report_path
+    script = (
+        f"rm -f {attack.vm.root}/seen; cp {report} {attack.vm.root}/old"
+        f" && mount -t tmpfs -o size=16k none {report.parent}"
+        f" && cp {attack.vm.root}/old {report}; cat /dev/zero > {report.parent}/filler 2>&1;"
+        f' "$@"; code=$?; cp {report} {attack.vm.root}/seen 2>&1; exit $code'
+    )
+    attack.prefix = ["unshare", "--mount", "sh", "-c", script, "sh"]
+    attack.report_path = attack.vm.root / "seen"
+
+
+def output_to(path: str) -> Setup:
+    def setup(attack: Attack) -> None:
+        attack.prefix = ["sh", "-c", f'exec "$@" >{path}', "sh"]
+
+    return setup
+
+
+def closed(*descriptors: int) -> Setup:
+    closing = " ".join(f"{number}<&-" for number in descriptors)
+
+    def setup(attack: Attack) -> None:
+        attack.prefix = ["sh", "-c", f'exec "$@" {closing}', "sh"]
+
+    return setup
+
+
+BREAK_PIPE = """
+import os, sys
+reader, writer = os.pipe()
+os.close(reader)
+os.dup2(writer, 1)
+os.dup2(writer, 2)
+os.execv(sys.argv[1], sys.argv[1:])
+"""
+
+
+def broken_pipe(attack: Attack) -> None:
+    """Let whoever reads the output be gone already."""
+    attack.prefix = [sys.executable, "-c", BREAK_PIPE]
+
+
+def never_ends(attack: Attack) -> None:
+    body("import time; time.sleep(999)")(attack)
+    attack.write(timeout=2)
+
+
+def half_installed(attack: Attack) -> None:
+    """Let the environment hold everything but pytest-json-report."""
+    venv = attack.vm.root / "venv"
+    subprocess.run([sys.executable, "-m", "venv", "--without-pip", venv], check=True)
+    (site,) = venv.glob("lib/python*/site-packages")
+    for package in Path(pytest.__file__).parents[1].iterdir():
+        if "json" not in package.name and package.name != "__pycache__":
+            (site / package.name).symlink_to(package)
+    attack.deploy({})
+    attack.prefix = ["sh", "-c", f'shift; exec {venv}/bin/python "$@"', "sh"]
+
+
+def inventory_text(change: Callable[[str], str]) -> Setup:
+    def setup(attack: Attack) -> None:
+        attack.vm.inventory.write_text(change(attack.vm.inventory.read_text()))
+
+    return setup
+
+
+def at_the_default_place(change: Callable[[str], str | None]) -> Setup:
+    """Spoil an inventory so that it no longer tells where its report is: at the default place."""
+
+    def setup(attack: Attack) -> None:
+        attack.report_path = attack.vm.user_home / ".local/state/claude-failover/report.json"
+        attack.publish_an_old_green()
+        text = change(attack.vm.inventory.read_text())
+        attack.vm.inventory.unlink() if text is None else attack.vm.inventory.write_text(text)
+
+    return setup
+
+
+def link_breaks_behind_its_check(attack: Attack) -> None:
+    entry = attack.vm.entry("primary", "projects")
+    backup = attack.vm.entry("backup", "projects")
+    backup.unlink()
+    backup.symlink_to(attack.vm.target("projects"))
+    unlink = f"    if os.path.islink({str(entry)!r}): os.unlink({str(entry)!r})"
+    change = f"    import os\n{unlink}\n    fault = "
+    attack.deploy({"invariants/test_targets.py": lambda s: s.replace("    fault = ", change)})
+
+
+def future_report(attack: Attack) -> None:
+    text = attack.vm.report_path.read_text()
+    attack.vm.report_path.write_text(text.replace("2.0", "99999999999.0"))
+    os.utime(attack.vm.report_path, (2**33, 2**33))
+
+
+def working_directory(name: str, text: str) -> Setup:
+    def setup(attack: Attack) -> None:
+        attack.cwd = attack.vm.root / "cwd"
+        attack.cwd.mkdir()
+        (attack.cwd / name).write_text(text)
+
+    return setup
+
+
+def gone_working_directory(attack: Attack) -> None:
+    gone = attack.vm.root / "gone"
+    attack.prefix = ["sh", "-c", f'mkdir -p {gone} && cd {gone} && rmdir {gone} && exec "$@"', "sh"]
+
+
+NO_TEST = "def test_link_is_shared"
+
+ROWS = [
+    # variables that pytest listens to
+    Row("addopts: collect only", "green", RED, addopts("--collect-only")),
+    Row("addopts: setup plan", "green", RED, addopts("--setup-plan")),
+    Row("addopts: setup only", "green", RED, addopts("--setup-only")),
+    Row("addopts: help", "green", RED, addopts("--help")),
+    Row("addopts: version", "red", RED, addopts("--version")),
+    Row("addopts: markers", "green", RED, addopts("--markers")),
+    Row("addopts: fixtures", "green", RED, addopts("--fixtures")),
+    Row("addopts: -k", "green", RED, addopts("-k primary")),
+    Row("addopts: deselect", "green", RED, addopts("--deselect invariants/test_links.py")),
+    Row("addopts: ignore", "red", RED, addopts("--ignore-glob=*test_links.py")),
+    Row("addopts: maxfail", "red", RED, addopts("--maxfail=1")),
+    Row("addopts: no terminal", "none", RED, addopts("-p no:terminal")),
+    Row("addopts: nonsense", "none", RED, addopts("--no-such-option")),
+    Row("plugin rewrites outcomes", "green", RED, plugin(PASS_ALL)),
+    Row("plugin deselects", "green", RED, plugin(DESELECT)),
+    Row("plugin sets the exit status", "green", RED, plugin(SUCCEED)),
+    Row("plugin ends the process", "green", RED, plugin(EXIT)),
+    Row(
+        "plugin by addopts",
+        "green",
+        RED,
+        plugin(PASS_ALL, PYTEST_PLUGINS="", PYTEST_ADDOPTS="-p evil"),
+    ),
+    Row("plugin is installed", "green", RED, installed_plugin),
+    Row("no plugins by variable", "none", RED, variable("PYTEST_DISABLE_PLUGIN_AUTOLOAD", "1")),
+    # variables that Python listens to
+    Row("python -O", "red", RED, variable("PYTHONOPTIMIZE", "2")),
+    Row("warnings are errors", "red", RED, variable("PYTHONWARNINGS", "error")),
+    Row(
+        "a pytest of another's", "green", RED, lambda a: a.evil("pytest.py", "main = lambda a: 0\n")
+    ),
+    Row(
+        "sitecustomize",
+        "green",
+        RED,
+        lambda a: a.evil("sitecustomize.py", "import os; os.environ['PYTEST_ADDOPTS'] = '--co'\n"),
+    ),
+    Row("user site", "red", RED, user_site),
+    Row("poisoned bytecode", "green", RED, poisoned_bytecode),
+    Row("another copy of the invariants", "green", UNKNOWN, another_copy),
+    Row(
+        "pytest in the working directory",
+        "green",
+        RED,
+        working_directory("pytest.py", "main = lambda a: 0\n"),
+    ),
+    # configuration
+    Row("pytest.ini", "green", RED, configuration("pytest.ini", "[pytest]\naddopts = --co\n")),
+    Row("tox.ini", "red", RED, configuration("tox.ini", "[pytest]\naddopts = --co\n")),
+    Row(
+        "pytest.toml", "green", RED, configuration("pytest.toml", '[pytest]\naddopts = ["--co"]\n')
+    ),
+    Row(
+        "other names for tests",
+        "none",
+        RED,
+        configuration("pytest.ini", "[pytest]\npython_functions = no\n"),
+    ),
+    Row("conftest rewrites", "green", RED, configuration("invariants/conftest.py", PASS_ALL)),
+    Row("conftest ignores", "green", RED, configuration("invariants/conftest.py", IGNORE)),
+    Row("root conftest rewrites", "green", RED, deployed("conftest.py", lambda s: s + PASS_ALL)),
+    Row("conftest above", "red", RED, above_the_program("conftest.py", PASS_ALL)),
+    Row(
+        "pytest.ini above",
+        "green",
+        RED,
+        above_the_program("pytest.ini", "[pytest]\naddopts = --co\n"),
+    ),
+    Row(
+        "pytest.ini beside the inventory",
+        "red",
+        RED,
+        beside_the_inventory("pytest.ini", "[pytest]\naddopts = --co\n"),
+    ),
+    Row("conftest beside the inventory", "red", RED, beside_the_inventory("conftest.py", PASS_ALL)),
+    # the tests themselves
+    Row("test file gone", "green", UNKNOWN, deployed("invariants/test_links.py", None)),
+    Row(
+        "test renamed",
+        "green",
+        UNKNOWN,
+        deployed("invariants/test_links.py", lambda s: s.replace(NO_TEST, "def tst_link")),
+    ),
+    Row(
+        "test file does not load",
+        "none",
+        UNKNOWN,
+        deployed("invariants/test_links.py", "def broken(:\n"),
+    ),
+    Row(
+        "test file skips itself",
+        "green",
+        UNKNOWN,
+        deployed(
+            "invariants/test_links.py",
+            "import pytest\npytest.skip('later', allow_module_level=True)\n",
+        ),
+    ),
+    Row("tests are skipped", "green", UNKNOWN, decorated("@pytest.mark.skip")),
+    Row("tests are expected to fail", "green", UNKNOWN, decorated("@pytest.mark.xfail")),
+    Row("tests skip in their body", "green", UNKNOWN, body("import pytest; pytest.skip('later')")),
+    Row("tests do nothing", "green", RED, body("return")),
+    Row(
+        "a test ends pytest",
+        "green",
+        UNKNOWN,
+        body("import pytest; pytest.exit('x', returncode=0)", "test_homes.py"),
+    ),
+    Row(
+        "a test ends the process", "green", UNKNOWN, body("import os; os._exit(0)", "test_homes.py")
+    ),
+    Row("a test raises SystemExit", "red", UNKNOWN, body("raise SystemExit(0)")),
+    Row("a test is interrupted", "none", UNKNOWN, body("raise KeyboardInterrupt")),
+    Row("a test kills itself", "none", UNKNOWN, body("import os; os.kill(os.getpid(), 9)")),
+    Row(
+        "a test crashes the interpreter",
+        "none",
+        UNKNOWN,
+        body("import ctypes; ctypes.string_at(0)"),
+    ),
+    Row(
+        "a test never ends",
+        "hangs",
+        UNKNOWN,
+        never_ends,
+    ),
+    Row(
+        "a test leaves a process behind",
+        "red",
+        RED,
+        body("import subprocess; subprocess.Popen(['sleep', '60'])"),
+    ),
+    Row("a link breaks behind its check", "green", RED, link_breaks_behind_its_check),
+    # signals
+    Row("SIGKILL to the child", "none", UNKNOWN, kill(signal.SIGKILL, child=True)),
+    Row("SIGTERM to the child", "none", UNKNOWN, kill(signal.SIGTERM, child=True)),
+    Row("SIGINT to the child", "none", UNKNOWN, kill(signal.SIGINT, child=True)),
+    Row("SIGKILL to the launcher", "none", -9, kill(signal.SIGKILL, child=False)),
+    Row("SIGTERM to the launcher", "none", 128 + 15, kill(signal.SIGTERM, child=False)),
+    Row("SIGINT to the launcher", "none", 128 + 2, kill(signal.SIGINT, child=False)),
+    Row("SIGHUP to the launcher", "none", 128 + 1, kill(signal.SIGHUP, child=False)),
+    # the report
+    Row("report is a directory", "red", UNKNOWN, replaced_report(Path.mkdir)),
+    Row("report is a pipe", "red", UNKNOWN, replaced_report(os.mkfifo)),
+    Row("report is /dev/full", "red", UNKNOWN, report_at("/dev/full")),
+    Row(
+        "report leads to /dev/null",
+        "red",
+        UNKNOWN,
+        replaced_report(lambda p: p.symlink_to("/dev/null")),
+    ),
+    Row("report leads to an old green", "red", RED, replaced_report(linked_to_an_old_green)),
+    Row(
+        "report leads to nowhere",
+        "red",
+        UNKNOWN,
+        replaced_report(lambda p: p.symlink_to("/proc/no/report")),
+    ),
+    Row("report below a file", "red", UNKNOWN, report_at("{root}/failover.toml/report.json")),
+    Row("report may not be replaced", "red", UNKNOWN, directory_without_writing),
+    Row("report from the future", "red", RED, future_report),
+    Row("disk is full", "red", UNKNOWN, full_disk),
+    # standard streams and limits
+    Row("no standard output", "none", RED, closed(1)),
+    Row("no standard streams at all", "red", RED, closed(0, 1, 2)),
+    Row("broken pipe", "none", RED, broken_pipe),
+    Row(
+        "full standard output",
+        "none",
+        RED,
+        output_to("/dev/full"),
+    ),
+    Row("files of no size", "red", UNKNOWN, limits("--fsize=0")),
+    Row("six open files", "red", UNKNOWN, limits("--nofile=6")),
+    Row("little memory", "none", UNKNOWN, limits("--as=30000000")),
+    # surroundings
+    Row("locale C", "red", RED, variable("LC_ALL", "C")),
+    Row("unknown locale", "red", RED, variable("LC_ALL", "xx_XX.ISO-8859-15")),
+    Row("narrow terminal", "red", RED, variable("COLUMNS", "1")),
+    Row("no PATH", "red", RED, lambda a: a.environ.pop("PATH")),
+    Row("no HOME", "red", RED, lambda a: a.environ.pop("HOME")),
+    Row("no working directory", "red", RED, gone_working_directory),
+    Row("half an environment", "none", UNKNOWN, half_installed),
+    Row("half a program", "none", UNKNOWN, deployed("invariants/targets.py", None)),
+    Row("no child program", "red", UNKNOWN, deployed("launcher/child.py", None)),
+    # the inventory
+    Row("inventory gone", "none", CONFIG, at_the_default_place(lambda text: None)),
+    Row(
+        "inventory without accounts",
+        "none",
+        CONFIG,
+        inventory_text(lambda t: t.replace("[[accounts]]", "[[account]]")),
+    ),
+    Row(
+        "account named as an option",
+        "none",
+        CONFIG,
+        inventory_text(lambda t: t.replace('"backup"', '"--co"')),
+    ),
+    Row("inventory is torn", "none", CONFIG, at_the_default_place(lambda t: t[: len(t) // 2])),
+]
+
+
+@pytest.mark.parametrize("row", ROWS, ids=[row.name for row in ROWS])
+def test_never_green(vm: Vm, row: Row) -> None:
+    attack = Attack(vm)
+    row.setup(attack)
+    naive = attack.naive_gate()
+    code = attack.launcher_up()
+    assert not attack.started.exists(), "a session was started"
+    assert row.code == code
+    assert not attack.report_says_green()
+    assert row.naive == naive, "what the table says of the naive gate is not what it said"
+
+
+def test_table_is_as_long_as_it_says() -> None:
+    assert len({row.name for row in ROWS}) == len(ROWS) >= 45
+
+
+def test_without_an_attack_the_same_gate_is_green_and_starts(vm: Vm) -> None:
+    """Proves that the rows would notice a start: nothing else than the link holds it back."""
+    attack = Attack(vm)
+    entry = vm.entry("backup", "projects")
+    entry.unlink()
+    entry.symlink_to(vm.target("projects"))
+    assert ("green", 0) == (attack.naive_gate(), attack.launcher_up())
+    assert attack.started.exists()
+    assert attack.report_says_green()
