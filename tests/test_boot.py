@@ -57,6 +57,12 @@ def test_session_that_ends_at_once_is_unavailable_and_its_words_are_for_the_term
     assert "Not logged in" not in vm.report_path.read_text()
 
 
+def test_words_of_an_earlier_run_are_not_told_again(vm: Vm) -> None:
+    vm.write({"api": ["sh", "-c", "test -e said || { touch said; echo spoken; }; exit 1"]})
+    assert "    | spoken\n" in vm.run("up").stdout
+    assert "spoken" not in vm.run("up").stdout
+
+
 def test_check_starts_nothing_on_green(vm: Vm) -> None:
     vm.write({"api": SLEEP})
     assert 0 == vm.run("check").returncode

@@ -11,12 +11,11 @@ import subprocess
 import sys
 import termios
 from contextlib import suppress
-from pathlib import Path
 from typing import IO
 
 import pytest
 
-from tests.vm import CHECKOUT, Vm, wait_until
+from tests.vm import Vm, wait_until
 
 SESSION = {"work": ["sh", "-c", "echo words of the session; exec sleep 300"]}
 
@@ -134,17 +133,16 @@ def readable(pipe: IO[bytes] | None) -> int:
     return count[0]
 
 
-def test_missing_descriptors_are_made(tmp_path: Path) -> None:
+def test_missing_descriptors_are_made(green: Vm) -> None:
     """Else a file or a pipe of the launcher's would take the place of one."""
-    script = (
-        "import os; from pathlib import Path; from launcher.output import *\n"
-        "open_standard_descriptors()\n"
-        "lines = [os.readlink(f'/proc/self/fd/{number}') for number in range(3)]\n"
-        f"Path({str(tmp_path / 'made')!r}).write_text(' '.join(lines))\n"
-    )
-    shell = ["sh", "-c", 'exec "$@" <&- >&- 2>&-', "sh", sys.executable, "-c", script]
-    subprocess.run(shell, cwd=CHECKOUT, check=True)
-    assert "/dev/null /dev/null /dev/null" == (tmp_path / "made").read_text()
+    green.write(SESSION, settle=30)
+    shell = ["sh", "-c", 'exec "$@" <&- >&- 2>&-', "sh", sys.executable, "-m", "launcher"]
+    command = [*shell, "--inventory", str(green.inventory), "up"]
+    with subprocess.Popen(command, env=green.environ, cwd=green.root) as launcher:
+        wait_until(green.report_path.exists, "the launcher is at work")
+        opened = [os.readlink(f"/proc/{launcher.pid}/fd/{number}") for number in range(3)]
+        launcher.terminate()
+    assert [os.devnull] * 3 == opened
 
 
 def test_reader_of_the_first_line_hangs_nobody(green: Vm) -> None:

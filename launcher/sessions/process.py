@@ -33,6 +33,7 @@ class ProcessBackend:
         self._directory = os.path.join(state, "sessions")
         self._endings: dict[int, str] = {}
         self._children: set[int] = set()
+        self._said_before: dict[str, int] = {}
 
     def kept(self) -> list[Kept]:
         """Return what the records name. Raises Unavailable for one that cannot be read."""
@@ -61,6 +62,7 @@ class ProcessBackend:
                 os.close(log)
                 raise
             try:
+                self._said_before[name] = os.fstat(log).st_size
                 pid = self._spawn(start, reader, log)
                 self._record(start, pid)
                 os.write(writer, b"\n")
@@ -71,10 +73,11 @@ class ProcessBackend:
             raise Unavailable(f"it cannot be started: {error.strerror or error}") from error
 
     def words(self, kept: Kept) -> str | None:
-        """Return the last lines of the session's log."""
+        """Return the last lines that the session added to its log since this launcher's start."""
         try:
             with open(self._path(kept.name, ".log"), "rb") as file:
-                file.seek(max(0, os.fstat(file.fileno()).st_size - 4096))
+                size = os.fstat(file.fileno()).st_size
+                file.seek(max(self._said_before.get(kept.name, 0), size - 4096))
                 return last_lines(file.read().decode(errors="replace"))
         except OSError:
             return None

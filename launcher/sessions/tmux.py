@@ -203,15 +203,27 @@ class TmuxBackend:
     def _call(
         self, *arguments: str, environ: Mapping[str, str] | None = None
     ) -> tuple[int, str, str]:
-        """Call tmux and return its exit code and what it printed."""
+        """Call tmux and return its exit code and what it printed.
+
+        A Ctrl-C goes to the launcher's whole process group, which a child leaves a moment after
+        it was forked: one that was killed is called again.
+        """
         if self._program is None:
             raise Unavailable(f"a tmux server runs ({self.socket}), but tmux is not in PATH")
+        answer = self._call_once(self._program, arguments, environ or self._environ)
+        if answer[0] < 0:
+            answer = self._call_once(self._program, arguments, environ or self._environ)
+        return answer
+
+    def _call_once(
+        self, program: str, arguments: tuple[str, ...], environ: Mapping[str, str]
+    ) -> tuple[int, str, str]:
         from plumbum import local  # costs as much as six checks: not before the verdict
 
-        command = local[self._program]["-u", "-L", self._label, "-f", os.devnull, arguments]
+        command = local[program]["-u", "-L", self._label, "-f", os.devnull, arguments]
         with local.env():
             local.env.clear()
-            local.env.update(environ or self._environ)
+            local.env.update(environ)
             process: Any = command.popen(stdin=DEVNULL, new_session=True, cwd="/")
         try:
             output, error = process.communicate(timeout=_SECONDS)

@@ -44,8 +44,9 @@ class Keeper:
         self.name = name
         self.environ = {**vm.environ, **(environ or {})}
         self.witness = vm.root / "witness"
-        self.witness.write_text(_WITNESS % sys.executable)
-        self.witness.chmod(0o700)
+        if not self.witness.exists():  # it may run already
+            self.witness.write_text(_WITNESS % sys.executable)
+            self.witness.chmod(0o700)
         self.backend = self.another_backend()
 
     def another_backend(self) -> Backend:

@@ -61,6 +61,16 @@ def attached(keeper: Keeper, environ: Mapping[str, str]) -> Iterator[None]:
         os.close(terminal)
 
 
+def through(vm: Vm, script: str, environ: Mapping[str, str] | None = None) -> Keeper:
+    """Return a keeper whose calls pass through a shell script, where ``$tmux`` is the real one."""
+    tmux = vm.root / "bin" / "tmux"
+    tmux.parent.mkdir()
+    tmux.write_text(f"#!/bin/sh\ntmux={shutil.which('tmux')}\n{script}\n")
+    tmux.chmod(0o700)
+    path = f"{tmux.parent}:{vm.environ['PATH']}"
+    return Keeper(vm, "tmux", {**(environ or {}), "PATH": path})
+
+
 def test_shell_opened_later_has_the_account_s_home_and_no_key(
     make_keeper: Callable[..., Keeper],
 ) -> None:
@@ -82,11 +92,12 @@ def test_key_stands_nowhere_in_the_server(make_keeper: Callable[..., Keeper]) ->
     assert "CLAUDE_CONFIG_DIR" not in everywhere
 
 
-def test_shell_opened_later_is_in_the_session_s_directory(keeper: Keeper) -> None:
+def test_tmux_session_has_the_session_s_directory_for_further_windows(keeper: Keeper) -> None:
     directory = keeper.vm.root / "#1 #{pane_id}"
     directory.mkdir()
     keeper.start("work", directory=directory)
-    assert str(directory) == shell_environment(keeper)["PWD"]
+    path = keeper.tmux("display-message", "-p", "-t", "=work:", "#{session_path}")
+    assert f"{directory}\n" == path
 
 
 def test_key_that_the_server_was_given_by_hand_does_not_reach_a_session(keeper: Keeper) -> None:
@@ -110,12 +121,8 @@ def test_named_key_reaches_the_shells_of_that_session_alone(
 
 
 def test_named_key_stands_on_no_command_line(vm: Vm) -> None:
-    """Every call passes through a tmux that notes its arguments, and then is the real one."""
-    tmux, calls = vm.root / "bin" / "tmux", vm.root / "calls"
-    tmux.parent.mkdir()
-    tmux.write_text(f'#!/bin/sh\nprintf "%s\\n" "$@" >> {calls}\nexec {shutil.which("tmux")} "$@"')
-    tmux.chmod(0o700)
-    keeper = Keeper(vm, "tmux", {**KEYS, "PATH": f"{tmux.parent}:{vm.environ['PATH']}"})
+    calls = vm.root / "calls"
+    keeper = through(vm, f'printf "%s\\n" "$@" >> {calls}; exec $tmux "$@"', KEYS)
     keeper.start("work", passing=list(KEYS))
     assert KEYS.items() <= keeper.seen()["environ"].items()
     assert "new-session" in calls.read_text()
@@ -196,16 +203,9 @@ def test_program_that_gives_up_its_terminal_is_still_alive(keeper: Keeper) -> No
 
 
 def test_stranger_with_the_recycled_pid_of_a_dead_pane_is_no_session(vm: Vm) -> None:
-    """This tmux is the real one, but for the pid that it tells of the dead pane."""
     Keeper(vm, "tmux").start("work", "false")
     pid = str(Keeper(vm, "tmux").dead().process.pid)
-    tmux = vm.root / "bin" / "tmux"
-    tmux.parent.mkdir()
-    tab = "\t"
-    stand_in = f"{shutil.which('tmux')} \"$@\" | sed 's/{tab}{pid}{tab}/{tab}{os.getpid()}{tab}/'"
-    tmux.write_text(f"#!/bin/sh\n{stand_in}\n")
-    tmux.chmod(0o700)
-    keeper = Keeper(vm, "tmux", {"PATH": f"{tmux.parent}:{vm.environ['PATH']}"})
+    keeper = through(vm, f"$tmux \"$@\" | sed 's/\t{pid}\t/\t{os.getpid()}\t/'")
     assert (os.getpid(), False) == (keeper.kept().process.pid, keeper.kept().alive)
 
 
@@ -241,6 +241,16 @@ def test_server_that_gives_no_answer_is_told_of_in_time(
     assert 5 > monotonic() - before
     os.kill(server, signal.SIGCONT)
     assert keeper.kept().alive
+
+
+def test_call_that_a_ctrl_c_killed_is_made_again(vm: Vm) -> None:
+    """A child belongs to the terminal's process group for a moment after it was forked."""
+    killed = vm.root / "killed"
+    once = f"[ -e {killed} ] || {{ > {killed}; kill -INT $$; }}"
+    keeper = through(vm, f'case "$*" in *list-panes*) {once};; esac; exec $tmux "$@"')
+    keeper.start("work")
+    assert ["work"] == [kept.name for kept in keeper.backend.kept()]
+    assert killed.exists()
 
 
 def test_nothing_is_started_where_tmux_is_gone_but_its_server_runs(keeper: Keeper) -> None:
