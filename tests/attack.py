@@ -43,7 +43,7 @@ class Attack:
     def write(self, **launcher: object) -> None:
         """Write an inventory whose one session leaves a mark as soon as it runs."""
         command = ["/bin/sh", "-c", f"touch {self.started}; exec sleep 600"]
-        self.vm.write({"api": command}, **launcher)  # type: ignore[arg-type]
+        self.vm.write({"api": command}, **launcher)  # type: ignore[arg-type]  # keys of [launcher]
 
     def publish_an_old_green(self) -> None:
         """Leave the report of an earlier boot, from when all was well."""

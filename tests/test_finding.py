@@ -63,7 +63,7 @@ def test_json_has_the_fields_of_the_report() -> None:
 
 def test_finding_cannot_be_changed() -> None:
     with pytest.raises(FrozenInstanceError):
-        finding().state = "other"  # type: ignore[misc]
+        finding().state = "other"  # type: ignore[misc]  # it is frozen: that is the test
 
 
 @settings(database=None, deadline=None)

@@ -28,4 +28,4 @@ def test_account_that_nobody_defines_is_a_key_error() -> None:
 
 def test_inventory_cannot_be_changed() -> None:
     with pytest.raises(FrozenInstanceError):
-        INVENTORY.path = "/other"  # type: ignore[misc]
+        INVENTORY.path = "/other"  # type: ignore[misc]  # it is frozen: that is the test

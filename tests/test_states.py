@@ -120,7 +120,7 @@ class TestOneCauseOneFailure:
 
     @staticmethod
     def told(vm: Vm, **options: list[str]) -> list[tuple[str, str]]:
-        vm.run("check", **options)  # type: ignore[arg-type]
+        vm.run("check", **options)  # type: ignore[arg-type]  # passed through
         return [
             (failure["nodeid"].rpartition("::")[2], failure["state"])
             for failure in vm.report["failures"]
