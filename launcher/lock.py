@@ -32,6 +32,8 @@ def locked(state: str, verb: str, interrupts: Interrupts) -> Iterator[None]:
     try:
         _acquire(descriptor, path, interrupts)
         with suppress(OSError):  # a full disk; the lock holds without its holder's name
+            if os.pread(descriptor, 4, 0) not in (b"", b"pid "):
+                raise NotJudged(f"a file that is no lock stands there: {path}: move it away")
             os.ftruncate(descriptor, 0)
             os.pwrite(descriptor, f"pid {os.getpid()}, launcher {verb}\n".encode(), 0)
         yield

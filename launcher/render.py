@@ -56,8 +56,11 @@ def verdict_text(
 
 
 def _held(sessions: Sequence[SessionStatus]) -> str:
-    held = any(session.state is SessionState.HELD for session in sessions)
-    return "; nothing was started" if held else ""
+    if not any(session.state is SessionState.HELD for session in sessions):
+        return ""
+    tried = (SessionState.STARTED, SessionState.FAILED)
+    count = sum(session.state in tried for session in sessions)
+    return f"; {count} were started before, the rest is held" if count else "; nothing was started"
 
 
 def findings_blocks(findings: Iterable[Finding], inventory: Inventory, paint: Painter) -> list[str]:

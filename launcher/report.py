@@ -106,7 +106,8 @@ def publish(path: str, failover: dict[str, Any], document: dict[str, Any] | None
     NotJudged where the report cannot be published; then the old one no longer reads as today's,
     as far as that can be helped.
     """
-    content = json.dumps({"failover": failover, **(document or {})}).encode() + b"\n"
+    rest = {key: value for key, value in (document or {}).items() if key != "failover"}
+    content = json.dumps({"failover": failover, **rest}).encode() + b"\n"
     try:
         destination = _destination(path)
         os.makedirs(os.path.dirname(destination), mode=0o755, exist_ok=True)

@@ -146,6 +146,23 @@ def test_link_that_changed_since_the_gate_stops_the_start_and_turns_the_report_r
     assert [] == vm.processes()
 
 
+def test_red_after_a_first_start_does_not_say_that_nothing_was_started(vm: Vm) -> None:
+    spoil = f"rm {vm.entry('primary', 'projects')}; exec sleep 600"
+    vm.write({"api": ["sh", "-c", spoil], "docs": SLEEP, "web": SLEEP})
+    entry = vm.entry("primary", "projects")
+    code = vm.deploy()
+    boot = code / "launcher" / "boot.py"
+    check = "            self._interrupts.check()\n"
+    wait = f"            while seen and os.path.lexists({str(entry)!r}): pass\n"
+    source = boot.read_text().replace(check, f"            import os\n{check}{wait}", 1)
+    assert source != boot.read_text()
+    boot.write_text(source)
+    result = vm.run("up", cwd=code)
+    assert 1 == result.returncode
+    assert "; 1 were started before, the rest is held (" in result.stdout.splitlines()[-1]
+    assert ["started", "held", "held"] == [one["state"] for one in vm.report["sessions"]]
+
+
 def test_home_that_hangs_since_the_gate_stops_the_start(vm: Vm) -> None:
     vm.write({"api": SLEEP}, timeout=1.5)
     hang = "import time; judge_entry.__globals__['observe'] = lambda *a: time.sleep(999)"

@@ -72,6 +72,13 @@ def test_code_75_another_launcher_is_at_work(
     assert ("", message) == tuple(capfd.readouterr())
 
 
+def test_file_in_the_place_of_the_lock_is_not_overwritten(vm: Vm) -> None:
+    vm.state.mkdir()
+    (vm.state / "lock").write_text("precious")
+    assert ExitCode.UNKNOWN == vm.run("ensure").returncode
+    assert "precious" == (vm.state / "lock").read_text()
+
+
 def test_status_needs_no_lock(vm: Vm) -> None:
     vm.run("check")
     with open(vm.state / "lock") as file:

@@ -42,6 +42,12 @@ def test_report_can_be_read_by_a_monitoring_user(tmp_path: Path) -> None:
     assert 0o644 == stat.S_IMODE((tmp_path / "report.json").stat().st_mode)
 
 
+def test_document_of_pytest_cannot_speak_for_the_verdict(tmp_path: Path) -> None:
+    path = str(tmp_path / "report.json")
+    publish(path, KEY, {"failover": {"schema": 1, "verdict": "green"}})
+    assert "red" == read(path)["verdict"]
+
+
 def test_directory_of_the_report_is_made(tmp_path: Path) -> None:
     path = tmp_path / "a" / "b" / "report.json"
     publish(str(path), KEY)
