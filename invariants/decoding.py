@@ -12,6 +12,7 @@ from typing import Any
 
 _BARE = re.compile(r"[A-Za-z0-9_-]+(\[[0-9]+\])?")
 _NAMES = {str: "a string", list: "an array", dict: "a table", bool: "true or false"}
+MAX_DAYS = 1_000_000
 
 
 class Table:
@@ -76,12 +77,19 @@ class Table:
             return float(value)
         return None
 
-    def texts(self, key: str, *, required: bool = False) -> tuple[str, ...] | None:
-        """Take an array of strings that has at least one."""
+    def raw(self, key: str) -> object:
+        """Take whatever stands at *key*; None for nothing."""
+        self._known.add(key)
+        return self._values.get(key)
+
+    def texts(
+        self, key: str, *, required: bool = False, empty: bool = False
+    ) -> tuple[str, ...] | None:
+        """Take an array of strings that has at least one, unless it may be *empty*."""
         values = self._take(key, list, required)
         if values is None:
             return None
-        if not values:
+        if not values and not empty:
             self.problem(key, "must not be empty")
             return None
         wrong = False
@@ -93,6 +101,24 @@ class Table:
                 self.problem(f"{key}[{index}]", "holds a NUL character")
                 wrong = True
         return None if wrong else tuple(values)
+
+    def flag(self, key: str) -> bool:
+        """Take true or false; an absent one is false."""
+        return bool(self._take(key, bool, False))
+
+    def days(self, key: str) -> int | None:
+        """Take a whole number of days above zero."""
+        self._known.add(key)
+        if key not in self._values:
+            return None
+        value = self._values[key]
+        if isinstance(value, bool) or not isinstance(value, int | float):
+            self.problem(key, f"must be a number of days, not {kind(value)}")
+        elif isinstance(value, float) or not 0 < value <= MAX_DAYS:
+            self.problem(key, f"must be a whole number of days from 1 to {MAX_DAYS}")
+        else:
+            return value
+        return None
 
     def table(self, key: str) -> Table:
         """Take a table; an absent one is empty."""
@@ -112,6 +138,10 @@ class Table:
                 self.problem(f"{key}[{index}]", f"must be a table, not {kind(value)}")
         return tables
 
+    def beside(self, values: Mapping[str, Any]) -> Table:
+        """Return other *values* as a table at the same place, say an array's elements."""
+        return Table(values, self._place, self._problems)
+
     def names(self) -> list[str]:
         """Take every key, for a table whose keys are names of the user's."""
         self._known.update(self._values)
@@ -121,7 +151,7 @@ class Table:
         """Note every key that nobody took, with the known one that it resembles."""
         for key in self._values:
             if key not in self._known:
-                self.problem(key, f"unknown key{_near(key, self._known)}")
+                self.problem(key, f"unknown key{near(key, self._known)}")
 
     def _take(self, key: str, wanted: type, required: bool) -> Any:
         self._known.add(key)
@@ -152,7 +182,8 @@ def shown_key(key: str) -> str:
     return key if _BARE.fullmatch(key) else ascii(key)
 
 
-def _near(key: str, known: set[str]) -> str:
+def near(key: str, known: set[str]) -> str:
+    """Return the end of a problem: which of *known* an unknown *key* resembles, or all."""
     from difflib import get_close_matches  # costs 5 ms, and only a wrong file needs it
 
     matches = get_close_matches(key, sorted(known), n=1)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 
 from invariants.finding import Finding, quoted
+from invariants.fixes import look, noted, set_aside
 from invariants.links import LinkState, observe
 from invariants.model import Account, Link
 
@@ -24,26 +25,29 @@ def judge_entry(account: Account, link: Link, option: str = "") -> Finding | Non
         account=account.name,
         link=link.name,
         state=entry.state.value,
-        expected=f"symlink to {link.target}",
+        expected=link.target,
         found=entry.found,
-        fix=fix(entry.state, account.entry(link), option),
+        fix=fix(entry.state, account, link, option),
     )
 
 
-def fix(state: LinkState, path: str, option: str = "") -> str:
-    """Return a command line that mends the entry at *path* and destroys nothing.
+def fix(state: LinkState, account: Account, link: Link, option: str = "") -> str:
+    """Return a command line that mends the entry and destroys nothing.
 
-    Whatever stands in the way is renamed, never removed (``mv -nT`` neither overwrites nor
-    moves into a directory).
+    A directory is adopted; whatever else stands in the way is moved aside, never removed. Where
+    Claude Code may be writing to it at this moment, a comment says what must come first.
     """
-    ensure = f"launcher ensure{option}"
+    path, ensure = account.entry(link), f"launcher ensure{option}"
     if state is LinkState.MISSING:
         return ensure
-    if state is LinkState.EMPTY_DIRECTORY:
-        return f"{quoted('rmdir', path)} && {ensure}"
+    if state in (LinkState.EMPTY_DIRECTORY, LinkState.REAL_DIRECTORY):
+        return quoted("launcher", "adopt", account.name, link.name) + option
     if state is LinkState.UNREADABLE:
-        return quoted("namei", "-l", path)
-    return f"{quoted('mv', '-nT', path, f'{path}.aside')} && {ensure}"
+        return look("namei", "-l", path, note="what on the way cannot be read")
+    command = f"{set_aside(path, 'aside')} && {ensure}"
+    if state is LinkState.FILE:
+        return noted(command, f"first end every Claude Code process of {account.name}")
+    return command
 
 
 def leads_over_its_target(account: Account, link: Link) -> bool:

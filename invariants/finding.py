@@ -1,9 +1,7 @@
 """One invariant that does not hold, in the words that a report and a person need."""
 
-from __future__ import annotations
-
 import shlex
-from dataclasses import dataclass
+from typing import NamedTuple
 
 
 def shown(text: str) -> str:
@@ -24,13 +22,16 @@ def quoted(*words: str) -> str:
     return shlex.join(words)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Finding:
+_WHAT = {"link_is_shared": "symlink to ", "session_directory_exists": "the directory "}
+
+
+class Finding(NamedTuple):
     """What does not hold, where, what should be there, what is there, and how to mend it.
 
     ``state`` is a name that a program can compare (for a link, its :class:`LinkState`);
-    ``expected`` and ``found`` are words; ``fix`` is a command line that can be pasted, or a
-    sentence where no command could be right. The fields are those of a report's failure.
+    ``expected`` is a path where that says it all (a link's target, a session's directory), else
+    words; ``found`` is words; ``fix`` is a command line that can be pasted, or a sentence where
+    no command could be right. The fields are those of a report's failure.
     """
 
     invariant: str
@@ -44,7 +45,13 @@ class Finding:
 
     @property
     def place(self) -> str:
-        """Where it is, as a person names it: ``backup projects``, ``session api``."""
+        """Where it is, as a person names it: ``backup projects``, ``session api``.
+
+        An invariant of the operator's own is named itself: its subject does not tell which it is.
+        """
+        if self.state == "broken":
+            names = (self.invariant, self.account, self.link, self.session)
+            return " ".join(name for name in names if name is not None)
         if self.session is not None:
             return f"session {self.session}"
         if self.account is not None and self.link is not None:
@@ -53,7 +60,13 @@ class Finding:
             return f"home of {self.account}"
         if self.link is not None:
             return f"target of {self.link}"
-        return "launcher"
+        return self.invariant if self.state == "not-judged" else "launcher"
+
+    @property
+    def wanted(self) -> str:
+        """What is expected, as a person is told: with what should be at the path, on one line."""
+        what = _WHAT.get(self.invariant, "") if self.expected.startswith("/") else ""
+        return f"{what}{shown(self.expected)}"
 
     def as_json(self) -> dict[str, str | None]:
         """Return the fields as a report names them, in the order in which a person asks."""
@@ -72,7 +85,7 @@ class Finding:
         """Say what, where, expected, found and the fix, a line each."""
         return (
             f"{self.place}: {self.state}\n"
-            f"  expected  {shown(self.expected)}\n"
+            f"  expected  {self.wanted}\n"
             f"  found     {shown(self.found)}\n"
             f"  fix       {self.fix}"
         )

@@ -13,6 +13,7 @@ PATH = "/etc/claude-failover/failover.toml"
 WHOLE: dict[str, Any] = {
     "shared": {
         "root": "/srv/claude",
+        "retention_days": 30,
         "links": ["projects", "file-history"],
         "targets": {"projects": "/data/projects"},
     },
@@ -27,12 +28,15 @@ WHOLE: dict[str, Any] = {
             "directory": "/home/u/src",
             "command": ["claude"],
             "pass_environment": ["LANG"],
+            "failover": ["primary"],
         }
     ],
+    "invariants": {"parity": True, "off": {"strays": "because"}},
     "launcher": {
         "backend": "tmux",
         "state": "/var/lib/u",
         "report": "/var/lib/u/r.json",
+        "prometheus": "/var/lib/u/r.prom",
         "timeout": 30,
         "settle": 0.5,
     },

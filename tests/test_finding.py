@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import subprocess
-from dataclasses import FrozenInstanceError
 
 import pytest
 from hypothesis import given, settings
@@ -34,8 +33,9 @@ def test_place_is_as_a_person_names_it(fields: dict[str, str], expected: str) ->
 
 def test_text_says_what_where_expected_found_and_the_fix() -> None:
     fields = {
+        "invariant": "link_is_shared",
         "state": "real-directory",
-        "expected": "symlink to /srv/projects",
+        "expected": "/srv/projects",
         "found": "directory with 412 entries",
         "fix": "launcher adopt backup projects",
     }
@@ -46,6 +46,23 @@ def test_text_says_what_where_expected_found_and_the_fix() -> None:
         "  found     directory with 412 entries\n"
         "  fix       launcher adopt backup projects"
     ) == str(finding(account="backup", link="projects", **fields))
+
+
+@pytest.mark.parametrize(
+    ("invariant", "expected", "told"),
+    [
+        ("link_is_shared", "/srv/a\nb", "symlink to '/srv/a\\nb'"),
+        ("link_is_shared", "a check that runs to its end", "a check that runs to its end"),
+        ("session_directory_exists", "/src", "the directory /src"),
+        ("home_is_usable", "/h, a directory of me's own", "/h, a directory of me's own"),
+    ],
+)
+def test_path_is_bare_for_a_program_and_explained_to_a_person(
+    invariant: str, expected: str, told: str
+) -> None:
+    one = finding(invariant=invariant, expected=expected)
+    assert f"  expected  {told}\n" in str(one)
+    assert expected == one.as_json()["expected"]
 
 
 def test_json_has_the_fields_of_the_report() -> None:
@@ -62,7 +79,7 @@ def test_json_has_the_fields_of_the_report() -> None:
 
 
 def test_finding_cannot_be_changed() -> None:
-    with pytest.raises(FrozenInstanceError):
+    with pytest.raises(AttributeError):
         finding().state = "other"  # type: ignore[misc]  # it is frozen: that is the test
 
 
