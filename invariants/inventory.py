@@ -39,15 +39,21 @@ class InventoryError(Exception):
     """The inventory is missing or wrong.
 
     ``problems`` holds all of them, each with its place; ``paths`` the files concerned;
-    ``report`` where the file asks for its report, if that much of it could be read.
+    ``report`` and ``metrics`` where the file asks for its report and its metrics, if that much of
+    it could be read and nobody else could have written it.
     """
 
     def __init__(
-        self, paths: Iterable[str], problems: Iterable[str], report: str | None = None
+        self,
+        paths: Iterable[str],
+        problems: Iterable[str],
+        report: str | None = None,
+        metrics: str | None = None,
     ) -> None:
         self.paths = tuple(paths)
         self.problems = tuple(problems)
         self.report = report
+        self.metrics = metrics
         file = f"{self.paths[0]}: " if len(self.paths) == 1 else ""
         super().__init__("\n".join(file + problem for problem in self.problems))
 
@@ -107,30 +113,37 @@ def inventory_option(path: str, environ: Mapping[str, str]) -> str:
 def load(path: str) -> Inventory:
     """Read and validate the inventory at the absolute *path*.
 
-    Raises InventoryError with every problem of the file, each with its place in it.
+    Raises InventoryError with every problem of the file, each with its place in it. What a file
+    says that others could change is judged all the same, but never acted on.
     """
-    text = _read(path)
+    text, unsafe = _read(path)
     try:
         document = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
-        raise InventoryError([path], [f"not TOML: {error}"]) from error
+        raise InventoryError([path], [*unsafe, f"not TOML: {error}"]) from error
     except ValueError as error:  # int() takes 4,300 digits, and tomllib lets its error through
-        raise InventoryError([path], ["not an inventory: holds a number too long"]) from error
+        problem = "not an inventory: holds a number too long"
+        raise InventoryError([path], [*unsafe, problem]) from error
     except RecursionError as error:
-        raise InventoryError([path], ["not an inventory: nested too deeply"]) from error
+        raise InventoryError([path], [*unsafe, "not an inventory: nested too deeply"]) from error
     inventory, problems = decode(document, path)
-    if problems:
-        report = None if any(map(_concerns_report, problems)) else inventory.settings.report
-        raise InventoryError([path], problems, report)
+    if unsafe or problems:
+        hidden = unsafe or any(map(_concerns_report, problems))
+        settings = inventory.settings
+        report, metrics = (None, None) if hidden else (settings.report, settings.prometheus)
+        raise InventoryError([path], [*unsafe, *problems], report, metrics)
     return inventory
 
 
 def _concerns_report(problem: str) -> bool:
-    """Tell whether the place of the report is what is wrong: it may lie inside a home."""
-    return problem.startswith(("launcher:", "launcher.report:", "launcher.state:"))
+    """Tell whether a place that would be written to is what is wrong: it may lie inside a home."""
+    return problem.startswith(
+        ("launcher:", "launcher.report:", "launcher.state:", "launcher.prometheus:")
+    )
 
 
-def _read(path: str) -> str:
+def _read(path: str) -> tuple[str, list[str]]:
+    """Return the text of the file, and why it is not safe."""
     try:
         descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
     except OSError as error:
@@ -143,12 +156,9 @@ def _read(path: str) -> str:
             what = "a directory" if stat.S_ISDIR(status.st_mode) else "not a regular file"
             raise InventoryError([path], [f"is {what}"])
         unsafe = _unsafe(path, status)
-        if unsafe:
-            raise InventoryError([path], unsafe)
         if status.st_size > MAX_BYTES:
-            raise InventoryError(
-                [path], [f"is too large: {status.st_size} bytes, at most {MAX_BYTES} are read"]
-            )
+            problem = f"is too large: {status.st_size} bytes, at most {MAX_BYTES} are read"
+            raise InventoryError([path], [*unsafe, problem])
         with open(descriptor, "rb", closefd=False) as file:  # refuses a directory itself
             content = file.read(MAX_BYTES + 1)
     except OSError as error:
@@ -156,13 +166,12 @@ def _read(path: str) -> str:
     finally:
         os.close(descriptor)
     try:
-        return content.decode("utf-8-sig").replace("\r\n", "\n")
+        return content.decode("utf-8-sig").replace("\r\n", "\n"), unsafe
     except UnicodeDecodeError as error:
         decoded = error.object  # what follows the BOM, which error.start counts from
         line = decoded.count(b"\n", 0, error.start) + 1
-        raise InventoryError(
-            [path], [f"not UTF-8: byte 0x{decoded[error.start]:02x} (at line {line})"]
-        ) from error
+        problem = f"not UTF-8: byte 0x{decoded[error.start]:02x} (at line {line})"
+        raise InventoryError([path], [*unsafe, problem]) from error
 
 
 def _unsafe(path: str, status: os.stat_result) -> list[str]:

@@ -1,21 +1,18 @@
 """What an inventory says, as frozen objects."""
 
-from __future__ import annotations
-
 import os
-from dataclasses import dataclass
+from collections.abc import Mapping
+from typing import NamedTuple
 
 
-@dataclass(frozen=True, slots=True)
-class Link:
+class Link(NamedTuple):
     """An entry that every home must expose, and the one directory that it leads to."""
 
     name: str
     target: str
 
 
-@dataclass(frozen=True, slots=True)
-class Account:
+class Account(NamedTuple):
     """A Claude Code login: its name and its home, what ``CLAUDE_CONFIG_DIR`` names."""
 
     name: str
@@ -26,30 +23,81 @@ class Account:
         return os.path.join(self.home, link.name)
 
 
-@dataclass(frozen=True, slots=True)
-class Session:
-    """A process to keep running: for which account, in which directory, by which argv."""
+class Session(NamedTuple):
+    """A process to keep running: for which account, in which directory, by which argv.
+
+    ``restart`` is ``no`` or ``on-failure``; ``limits`` are properties of a unit of systemd's.
+    ``failover`` names the accounts that it may be moved to; None stands for all.
+    ``conversation`` is ``auto``, ``off``, or the id of the one that it always resumes. ``account``
+    is whose it is now; where it was switched away from the inventory's account, ``wanted`` is
+    that one. ``misplaced`` says why it is not known where it was switched to.
+    """
 
     name: str
     account: str
     directory: str
     command: tuple[str, ...]
     pass_environment: tuple[str, ...] = ()
+    restart: str = "no"
+    limits: tuple[tuple[str, str], ...] = ()
+    failover: tuple[str, ...] | None = None
+    conversation: str = "auto"
+    wanted: str | None = None
+    misplaced: str | None = None
+
+    @property
+    def home_account(self) -> str:
+        """The account that the inventory names."""
+        return self.wanted or self.account
+
+    def may_run_under(self, account: str) -> bool:
+        """Tell whether this session may run under the account of that name: its own may always.
+
+        >>> Session("api", "primary", "/src", ("claude",), failover=()).may_run_under("backup")
+        False
+        """
+        its_own = account in (self.account, self.wanted)
+        return its_own or self.failover is None or account in self.failover
 
 
-@dataclass(frozen=True, slots=True)
-class Settings:
-    """The ``[launcher]`` table. ``timeout`` and ``settle`` are seconds."""
+class Settings(NamedTuple):
+    """The ``[launcher]`` table. ``timeout`` and ``settle`` are seconds.
+
+    ``invariants`` are the directories of the operator's own (:mod:`invariants.own`).
+    ``prometheus`` is where metrics are written with every verdict, or None.
+    """
 
     backend: str
     state: str
     report: str
     timeout: float
     settle: float
+    invariants: tuple[str, ...] = ()
+    prometheus: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Inventory:
+class Watch(NamedTuple):
+    """The ``[watch]`` table. ``interval``, ``debounce``: seconds. ``on_change``: an argv."""
+
+    interval: float = 60.0
+    debounce: float = 0.01
+    on_change: tuple[str, ...] = ()
+
+
+class Demands(NamedTuple):
+    """What the inventory asks of the invariants beside what always holds.
+
+    ``off`` are the families that are switched off, each with the reason; ``parity`` tells
+    whether the homes' hooks and permissions must be equal; ``retention_days`` is how long
+    transcripts must live at least, None for no more than that all homes agree.
+    """
+
+    off: Mapping[str, str] = {}
+    parity: bool = False
+    retention_days: int | None = None
+
+
+class Inventory(NamedTuple):
     """A whole, valid inventory. All paths are absolute and free of ``..``."""
 
     path: str
@@ -57,6 +105,8 @@ class Inventory:
     accounts: tuple[Account, ...]
     sessions: tuple[Session, ...]
     settings: Settings
+    watch: Watch = Watch()
+    demands: Demands = Demands()
 
     def account(self, name: str) -> Account:
         """Return the account called *name*; KeyError where there is none."""
@@ -64,3 +114,9 @@ class Inventory:
             if account.name == name:
                 return account
         raise KeyError(name)
+
+    def accounts_for(self, session: Session) -> tuple[Account, ...]:
+        """Return the accounts that *session* may run under, its own first, then the inventory's."""
+        own = self.account(session.account)
+        others = (one for one in self.accounts if one is not own)
+        return (own, *(one for one in others if session.may_run_under(one.name)))

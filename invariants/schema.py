@@ -5,29 +5,27 @@ from __future__ import annotations
 import os
 import re
 import sys
-from typing import Any, NamedTuple
+from typing import Any
 
-from invariants.decoding import Table
+from invariants.checks import KEPT_ON, switchable
+from invariants.claims import Claim, overlaps
+from invariants.decoding import Table, near
 from invariants.finding import shown
+from invariants.limits import limits
 from invariants.links import REQUIRED_SHARED
-from invariants.model import Account, Inventory, Link, Session, Settings
+from invariants.model import Account, Demands, Inventory, Link, Session, Settings, Watch
+from invariants.programs import has_conversation, own_choices
 
-BACKENDS = ("auto", "tmux", "process")
+BACKENDS = ("auto", "tmux", "process", "systemd")
+RESTARTS = ("no", "on-failure")
 DEFAULT_STATE = "~/.local/state/claude-failover"
+RECORDS = ("sessions", "placements", "conversations")
+"""The directories of the launcher's records, in its state directory."""
 MAX_NAME = 200
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]*")
 _LINK_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 _VARIABLE_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
-
-
-class _Claim(NamedTuple):
-    """A path that something of the inventory has to itself, and where the file says so."""
-
-    path: str
-    kind: str  # home, target, report or state
-    place: str
-    owner: str
 
 
 def decode(document: dict[str, Any], path: str) -> tuple[Inventory, list[str]]:
@@ -37,17 +35,22 @@ def decode(document: dict[str, Any], path: str) -> tuple[Inventory, list[str]]:
     empty the inventory holds only what could be made sense of.
     """
     problems: list[str] = []
-    claims: list[_Claim] = []
+    claims = [Claim(path, "inventory", "", "")]
     paths = _Paths(os.path.dirname(path))
     top = Table(document, "", problems)
-    links = _links(top.table("shared"), paths, claims)
+    shared = top.table("shared")
+    retention_days = shared.days("retention_days")
+    links = _links(shared, paths, claims)
     names: set[str] = set()
     accounts = _accounts(top, paths, names, claims)
-    sessions = _sessions(top, paths, names)
-    settings = _settings(top.table("launcher"), paths, claims)
+    launcher = top.table("launcher")
+    sessions = _sessions(top, paths, names, launcher.raw("backend"))
+    settings = _settings(launcher, paths, claims)
+    watch = _watch(top.table("watch"))
+    demands = _demands(top.table("invariants"), retention_days)
     top.refuse_unknown()
-    problems += _overlaps(claims)
-    return Inventory(path, links, accounts, sessions, settings), problems
+    problems += overlaps(claims)
+    return Inventory(path, links, accounts, sessions, settings, watch, demands), problems
 
 
 class _Paths:
@@ -64,11 +67,16 @@ class _Paths:
         if os.path.expanduser(text).startswith("~"):
             table.problem(key, _homeless(text))
             return None
-        encoding = sys.getfilesystemencoding()
-        if not text.isascii() and encoding != "utf-8":
-            table.problem(key, f"cannot be spelled in this locale ({encoding}): set LC_ALL=C.UTF-8")
+        if not _is_spelled(table, key, text):
             return None
         return self.absolute(text)
+
+    def take_all(self, table: Table, key: str) -> dict[str, str]:
+        """Take the array of paths at *key*, each by its place; what is wrong is left out."""
+        texts = (table.texts(key) or ()) if key in table else ()
+        each = table.beside({f"{key}[{index}]": text for index, text in enumerate(texts)})
+        taken = {each.place(place): self.take(each, place) for place in each.names()}
+        return {place: path for place, path in taken.items() if path is not None}
 
     def absolute(self, text: str) -> str:
         """Return *text* as an absolute path."""
@@ -77,7 +85,16 @@ class _Paths:
         return "/" + os.path.normpath(joined).lstrip("/")
 
 
-def _links(table: Table, paths: _Paths, claims: list[_Claim]) -> tuple[Link, ...]:
+def _is_spelled(table: Table, key: str, text: str) -> bool:
+    """Tell whether the system takes *text* in this locale; note it where it does not."""
+    encoding = sys.getfilesystemencoding()
+    if text.isascii() or encoding == "utf-8":
+        return True
+    table.problem(key, f"cannot be spelled in this locale ({encoding}): set LC_ALL=C.UTF-8")
+    return False
+
+
+def _links(table: Table, paths: _Paths, claims: list[Claim]) -> tuple[Link, ...]:
     targets = table.table("targets")
     elsewhere = {name: paths.take(targets, name) for name in targets.names()}
     names = table.texts("links") if "links" in table else REQUIRED_SHARED
@@ -100,7 +117,7 @@ def _links(table: Table, paths: _Paths, claims: list[_Claim]) -> tuple[Link, ...
         ):
             where = targets.place(name) if name in elsewhere else table.place(place)
             links.append(Link(name, target))
-            claims.append(_Claim(target, "target", where, name))
+            claims.append(Claim(target, "target", where, name))
         taken.add(name)
     for name in elsewhere:
         if name not in taken:
@@ -110,7 +127,7 @@ def _links(table: Table, paths: _Paths, claims: list[_Claim]) -> tuple[Link, ...
 
 
 def _accounts(
-    top: Table, paths: _Paths, names: set[str], claims: list[_Claim]
+    top: Table, paths: _Paths, names: set[str], claims: list[Claim]
 ) -> tuple[Account, ...]:
     accounts = []
     tables = top.tables("accounts")
@@ -119,7 +136,7 @@ def _accounts(
         home = paths.take(table, "home", required=True)
         table.refuse_unknown()
         if home is not None:
-            claims.append(_Claim(home, "home", table.place("home"), name or "another account"))
+            claims.append(Claim(home, "home", table.place("home"), name or "another account"))
             if name is not None:
                 accounts.append(Account(name, home))
     if not tables and not top.is_wrong("accounts"):
@@ -127,9 +144,10 @@ def _accounts(
     return tuple(accounts)
 
 
-def _sessions(top: Table, paths: _Paths, known: set[str]) -> tuple[Session, ...]:
+def _sessions(top: Table, paths: _Paths, known: set[str], backend: object) -> tuple[Session, ...]:
     sessions = []
     names: set[str] = set()
+    conversations: set[str] = set()
     for table in top.tables("sessions"):
         name = _name(table, names, "session")
         account = table.text("account", required=True)
@@ -139,38 +157,149 @@ def _sessions(top: Table, paths: _Paths, known: set[str]) -> tuple[Session, ...]
         command = table.texts("command", required=True)
         if command is not None and not command[0]:
             table.problem("command[0]", "must name a program")
+        for index, word in enumerate(command or ()):
+            _is_spelled(table, f"command[{index}]", word)
         passed = table.texts("pass_environment") if "pass_environment" in table else ()
         for index, variable in enumerate(passed or ()):
             if not _VARIABLE_NAME.fullmatch(variable):
                 table.problem(f"pass_environment[{index}]", f"not a variable's name: {variable!r}")
+        restart, limited = _kept(table, backend)
+        failover = table.texts("failover", empty=True)
+        for index, other in enumerate(failover or ()):
+            if other not in known:
+                table.problem(f"failover[{index}]", f"there is no account {other!r}")
+        conversation = _conversation(table, conversations)
         table.refuse_unknown()
         if name and account and directory and command:
-            sessions.append(Session(name, account, directory, command, passed or ()))
+            session = Session(
+                name,
+                account,
+                directory,
+                command,
+                pass_environment=passed or (),
+                restart=restart,
+                limits=limited,
+                failover=failover,
+                conversation=conversation,
+            )
+            _refuse_choices(table, session)
+            sessions.append(session)
     return tuple(sessions)
 
 
-def _settings(table: Table, paths: _Paths, claims: list[_Claim]) -> Settings:
+def _kept(table: Table, backend: object) -> tuple[str, tuple[tuple[str, str], ...]]:
+    """Take what not every backend can do: to bring a session back, and to limit it."""
+    restart = table.text("restart") or "no"
+    if restart not in RESTARTS:
+        table.problem("restart", f"unknown policy {restart!r}; known are {', '.join(RESTARTS)}")
+    elif restart != "no" and backend in (None, "auto", "process"):
+        table.problem("restart", 'takes launcher.backend = "tmux" or "systemd": they see it die')
+    if "limits" not in table:
+        return restart, ()
+    if backend in (None, "auto", "process", "tmux"):
+        table.problem("limits", 'takes launcher.backend = "systemd": nothing else enforces it')
+    return restart, limits(table.table("limits"))
+
+
+def _conversation(table: Table, taken: set[str]) -> str:
+    """Take which conversation a session has: one that no other one of *taken* has."""
+    text = table.text("conversation") or "auto"
+    if text in ("auto", "off"):
+        return text
+    from uuid import UUID  # a fifth of what it takes to read an inventory; few name an id
+
+    try:
+        conversation = str(UUID(text))  # as Claude Code spells it in the name of a transcript
+    except ValueError:
+        known = "known are auto, off, and the id of a conversation (a UUID)"
+        table.problem("conversation", f"unknown conversation {text!r}; {known}")
+        return "off"
+    if conversation in taken:
+        table.problem("conversation", "another session has that conversation already")
+    taken.add(conversation)
+    return conversation
+
+
+def _refuse_choices(table: Table, session: Session) -> None:
+    """Refuse a command that chooses its conversation itself: the launcher's would be another."""
+    if has_conversation(session):
+        for index, word in own_choices(session):
+            fix = 'leave it out, or set conversation = "off", or to the id that is meant'
+            table.problem(f"command[{index}]", f"{word!r} chooses a conversation itself: {fix}")
+
+
+def _settings(table: Table, paths: _Paths, claims: list[Claim]) -> Settings:
     backend = table.text("backend") or "auto"
     if backend not in BACKENDS:
-        table.problem("backend", f"unknown backend {backend!r}; known are {', '.join(BACKENDS)}")
+        known = f"known are {', '.join(BACKENDS)}"
+        table.problem("backend", f"unknown backend {backend!r}; {known}")
     state = paths.take(table, "state")
     if state is None:
         state = paths.absolute(DEFAULT_STATE)
         if "state" not in table and os.path.expanduser(DEFAULT_STATE) == DEFAULT_STATE:
             table.problem("state", _homeless(DEFAULT_STATE))
     report = paths.take(table, "report") or f"{state}/report.json"
+    prometheus = paths.take(table, "prometheus")
+    if prometheus is not None:
+        claims.append(Claim(prometheus, "metrics", table.place("prometheus"), "the launcher"))
+        if not prometheus.endswith(".prom"):
+            table.problem("prometheus", "must end in .prom: node_exporter reads no other file")
     timeout = table.seconds("timeout", at_most=3600)
     settle = table.seconds("settle", at_most=60, zero=True)
+    own = paths.take_all(table, "invariants")
+    claims += [Claim(path, "invariants", place, "the launcher") for place, path in own.items()]
     table.refuse_unknown()
-    claims.append(_Claim(state, "state", table.place("state"), "the launcher"))
-    claims.append(_Claim(report, "report", table.place("report"), "the launcher"))
+    for path, kind, key in (
+        (state, "state", "state"),
+        (os.path.join(state, "lock"), "lock", "state"),
+        *((os.path.join(state, name), "records", "state") for name in RECORDS),
+        (os.path.join(state, "history.json"), "history", "state"),
+        (report, "report", "report"),
+    ):
+        claims.append(Claim(path, kind, table.place(key), "the launcher"))
     return Settings(
         backend=backend,
         state=state,
         report=report,
         timeout=30.0 if timeout is None else timeout,
         settle=1.0 if settle is None else settle,
+        invariants=tuple(own.values()),
+        prometheus=prometheus,
     )
+
+
+def _watch(table: Table) -> Watch:
+    usual = Watch()
+    interval = table.seconds("interval", at_most=3600)
+    debounce = table.seconds("debounce", at_most=0.5, zero=True)
+    command = table.texts("on_change") if "on_change" in table else ()
+    if command and not command[0].startswith("/"):
+        table.problem("on_change[0]", f"must be the full path of a program, not {command[0]!r}")
+    for index, word in enumerate(command or ()):
+        _is_spelled(table, f"on_change[{index}]", word)
+    table.refuse_unknown()
+    return Watch(
+        interval=usual.interval if interval is None else interval,
+        debounce=usual.debounce if debounce is None else debounce,
+        on_change=command or (),
+    )
+
+
+def _demands(table: Table, retention_days: int | None) -> Demands:
+    parity = table.flag("parity")
+    off = table.table("off")
+    table.refuse_unknown()
+    reasons = {}
+    for name in off.names():
+        if name in KEPT_ON:
+            off.problem(name, f"cannot be switched off: {KEPT_ON[name]}")
+        elif name not in switchable():
+            off.problem(name, f"unknown family{near(name, {*switchable(), *KEPT_ON})}")
+        elif (reason := off.text(name)) is not None:
+            if reason.isspace():
+                off.problem(name, "must say why")
+            reasons[name] = reason
+    return Demands(reasons, parity, retention_days)
 
 
 def _name(table: Table, taken: set[str], what: str) -> str | None:
@@ -196,44 +325,3 @@ def _misnamed(name: str, allowed: str) -> str:
     if len(name) > MAX_NAME:
         return f"a name of {len(name)} characters is too long: at most {MAX_NAME}"
     return f"{name!r} is not a name: it takes {allowed}, and starts with a letter or digit"
-
-
-def _overlaps(claims: list[_Claim]) -> list[str]:
-    """Refuse paths that are one, or one inside another, where that would mix things up.
-
-    Sorted by their components, whatever lies inside a path comes right behind it, and of one
-    path what the file names first. The problems are in the order of the file.
-    """
-    problems = []
-    around: list[_Claim] = []
-    for index, claim in sorted(enumerate(claims), key=lambda pair: pair[1].path.split("/")):
-        while around and not f"{claim.path}/".startswith(around[-1].path.rstrip("/") + "/"):
-            around.pop()
-        for outer in around:
-            if text := _overlap(claim, outer):
-                problems.append((index, text))
-        # One of a path and kind is enough: a hundred accounts with one home are 99 problems.
-        if not any((claim.path, claim.kind) == (outer.path, outer.kind) for outer in around):
-            around.append(claim)
-    return [text for _, text in sorted(problems)]
-
-
-def _overlap(inner: _Claim, outer: _Claim) -> str | None:
-    if outer.kind not in ("home", "target"):
-        return None
-    path = shown(inner.path)
-    same = inner.path == outer.path
-    if same and inner.kind == outer.kind:
-        return f"{inner.place}: {path} is the {outer.kind} of {outer.owner} already"
-    within = "is" if same else "lies inside"
-    return (
-        f"{inner.place}: the {_WORDS[inner.kind]} {path} {within} the {outer.kind} of {outer.owner}"
-    )
-
-
-_WORDS = {
-    "home": "home",
-    "target": "target",
-    "report": "report",
-    "state": "launcher's state directory",
-}

@@ -259,6 +259,43 @@ def test_owner_root_is_no_reason_to_refuse(monkeypatch: pytest.MonkeyPatch) -> N
     assert problem.startswith("not TOML: ")
 
 
+UNSAFE = "can be written by everyone (fix: chmod go-w {file})"
+
+
+@pytest.mark.parametrize(
+    ("content", "problem"),
+    [
+        (
+            b"[zzz]\n" + VALID,
+            "zzz: unknown key; known are accounts, invariants, launcher, sessions, shared, watch",
+        ),
+        (b"= 1", "not TOML: Invalid statement (at line 1, column 1)"),
+        (b"x = " + b"[" * 100_000, "not an inventory: nested too deeply"),
+        (b"x = " + b"9" * 5000, "not an inventory: holds a number too long"),
+        (b"x = '\xff'", "not UTF-8: byte 0xff (at line 1)"),
+        (b"x\n" * 3_000_000, "is too large: 6000000 bytes, at most 4194304 are read"),
+    ],
+    ids=lambda value: value[:12],
+)
+def test_unsafe_file_is_told_with_all_else_that_is_wrong(
+    file: Path, content: bytes, problem: str
+) -> None:
+    file.write_bytes(content)
+    file.chmod(0o666)
+
+    assert (UNSAFE.format(file=file), problem) == refusal(file)
+
+
+@pytest.mark.parametrize("more", ["", "[zzz]\n"])
+def test_unsafe_file_does_not_say_where_a_report_is_written(file: Path, more: str) -> None:
+    file.write_bytes(VALID + f'[launcher]\nreport = "/r/report.json"\n{more}'.encode())
+    file.chmod(0o666)
+    with pytest.raises(InventoryError) as caught:
+        load(str(file))
+
+    assert caught.value.report is None
+
+
 @pytest.mark.parametrize(
     ("launcher", "expected"),
     [

@@ -144,6 +144,61 @@ def test_what_the_launcher_writes_may_not_lie_inside_a_home_or_target(
     assert all(problem.startswith("launcher.") for problem in wrong)
 
 
+@pytest.mark.parametrize(
+    ("launcher", "refusal"),
+    [
+        (
+            'report = "~/conf/failover.toml"',
+            "launcher.report: the report /home/u/conf/failover.toml is the inventory",
+        ),
+        (
+            'report = "failover.toml/r.json"',
+            "launcher.report: the report /home/u/conf/failover.toml/r.json "
+            "lies inside the inventory",
+        ),
+        (
+            'state = "failover.toml"\nreport = "/r"',
+            "launcher.state: the launcher's state directory /home/u/conf/failover.toml "
+            "is the inventory",
+        ),
+        (
+            'state = "/s"\nreport = "/s/lock"',
+            "launcher.report: the report /s/lock is the launcher's lock",
+        ),
+        (
+            'state = "/s"\nreport = "/s/lock/r"',
+            "launcher.report: the report /s/lock/r lies inside the launcher's lock",
+        ),
+        (
+            'state = "/s"\nreport = "/s/x/../sessions/api.json"',
+            "launcher.report: the report /s/sessions/api.json "
+            "lies inside the directory of the sessions' records",
+        ),
+        (
+            'state = "/s"\nreport = "/s/sessions"',
+            "launcher.report: the report /s/sessions is the directory of the sessions' records",
+        ),
+        (
+            'state = "/s"\nreport = "/s/"',
+            "launcher.report: the report /s is the launcher's state directory",
+        ),
+        (
+            'state = "/s/r.json/x"\nreport = "/s/r.json"',
+            "launcher.state: the launcher's state directory /s/r.json/x lies inside the report",
+        ),
+    ],
+)
+def test_report_in_the_place_of_something_else_is_refused(launcher: str, refusal: str) -> None:
+    assert [refusal] == problems(["/h/a"], launcher=launcher)
+
+
+@pytest.mark.parametrize(
+    "report", ["/s/r.json", "/s/lock.json", "/s/sessions.json", "/s/sub/lock", "~/conf/r.json"]
+)
+def test_report_beside_the_launchers_own_files_is_taken(report: str) -> None:
+    assert [] == problems(["/h/a"], launcher=f'state = "/s"\nreport = "{report}"')
+
+
 def test_default_state_inside_a_home_is_refused() -> None:
     assert [
         "launcher.state: the launcher's state directory /home/u/.local/state/claude-failover "

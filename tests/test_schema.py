@@ -42,6 +42,7 @@ def test_whole_document_is_taken_as_it_stands() -> None:
     assert ["primary", "backup"] == [account.name for account in inventory.accounts]
     assert ("claude",) == inventory.sessions[0].command
     assert ("LANG",) == inventory.sessions[0].pass_environment
+    assert ("primary",) == inventory.sessions[0].failover
     assert (30.0, 0.5) == (inventory.settings.timeout, inventory.settings.settle)
 
 
@@ -85,6 +86,13 @@ WANTED = [
     ("sessions[0].command[0]", "a string"),
     ("sessions[0].pass_environment", "an array"),
     ("sessions[0].pass_environment[0]", "a string"),
+    ("sessions[0].failover", "an array"),
+    ("sessions[0].failover[0]", "a string"),
+    ("shared.retention_days", "a number of days"),
+    ("invariants", "a table"),
+    ("invariants.parity", "true or false"),
+    ("invariants.off", "a table"),
+    ("invariants.off.strays", "a string"),
     ("launcher", "a table"),
     ("launcher.backend", "a string"),
     ("launcher.state", "a string"),
@@ -140,11 +148,15 @@ def test_near_miss_is_suggested_where_the_key_itself_is_absent(place: str, near:
 @pytest.mark.parametrize(
     ("place", "known"),
     [
-        ("zzz", "accounts, launcher, sessions, shared"),
-        ("shared.zzz", "links, root, targets"),
+        ("zzz", "accounts, invariants, launcher, sessions, shared, watch"),
+        ("shared.zzz", "links, retention_days, root, targets"),
         ("accounts[0].zzz", "home, name"),
-        ("sessions[0].zzz", "account, command, directory, name, pass_environment"),
-        ("launcher.zzz", "backend, report, settle, state, timeout"),
+        (
+            "sessions[0].zzz",
+            "account, command, conversation, directory, failover, limits, name, "
+            "pass_environment, restart",
+        ),
+        ("launcher.zzz", "backend, invariants, prometheus, report, settle, state, timeout"),
     ],
 )
 def test_unknown_key_like_no_other_is_refused_with_those_known(place: str, known: str) -> None:
