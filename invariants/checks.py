@@ -4,42 +4,78 @@ pytest's parameters and the verdict's expected set both come from here, and from
 pytest happened to collect.
 """
 
-from __future__ import annotations
-
 import os
 from collections import Counter
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping
+from typing import NamedTuple
 
+from invariants.isolation import OWN_FILES
 from invariants.model import Inventory
-from invariants.programs import chosen_backend
+from invariants.programs import asks_questions, chosen_backend, runs_claude
 
 
-@dataclass(frozen=True, slots=True)
-class Family:
+class Family(NamedTuple):
     """One invariant: the module its test stands in, and what the test is given."""
 
     module: str
     subject: str
 
     @property
+    def name(self) -> str:
+        """The family's name, by which the inventory switches it off.
+
+        >>> Family("test_single_writer.py", "machine").name
+        'single-writer'
+        """
+        return self.module.removeprefix("test_").removesuffix(".py").replace("_", "-")
+
+    @property
     def arguments(self) -> tuple[str, ...]:
         """The names of the test's parameters."""
-        return ("account", "link") if self.subject == "entry" else (self.subject,)
+        return _ARGUMENTS.get(self.subject, (self.subject,))
 
+
+_ARGUMENTS = {
+    "entry": ("account", "link"),
+    "own-file": ("account", "name"),
+    "start": ("account", "session"),
+    "compared": ("account",),
+    "claude": ("session",),
+    "machine": (),
+}
 
 FAMILIES: Mapping[str, Family] = {
     "home_is_usable": Family("test_homes.py", "account"),
+    "login_is_its_own": Family("test_identity.py", "account"),
+    "login_is_isolated": Family("test_isolation.py", "own-file"),
     "link_is_shared": Family("test_links.py", "entry"),
+    "settings_are_equal": Family("test_parity.py", "compared"),
+    "session_can_start_unattended": Family("test_readiness.py", "start"),
+    "home_keeps_transcripts": Family("test_retention.py", "account"),
+    "project_keeps_transcripts": Family("test_retention.py", "claude"),
     "target_is_usable": Family("test_targets.py", "link"),
     "session_directory_exists": Family("test_sessions.py", "session"),
     "session_command_is_found": Family("test_sessions.py", "session"),
     "session_backend_is_there": Family("test_sessions.py", "backend"),
+    "conversation_has_one_writer": Family("test_single_writer.py", "machine"),
+    "no_home_is_left_out": Family("test_strays.py", "machine"),
 }
 
+KEPT_ON = {
+    "homes": "nothing in a home can be judged without it",
+    "links": "it is what a failover stands on",
+    "targets": "it is what a failover stands on",
+    "sessions": "a session that cannot start is found out when nobody watches",
+}
+"""The families that no inventory can switch off, and why."""
 
-@dataclass(frozen=True, slots=True)
-class Case:
+
+def switchable() -> list[str]:
+    """Return the names of the families that an inventory can switch off."""
+    return sorted({family.name for family in FAMILIES.values()} - set(KEPT_ON))
+
+
+class Case(NamedTuple):
     """One parameter set of a family: its id, the test's arguments, and the names they have."""
 
     id: str
@@ -49,8 +85,7 @@ class Case:
     session: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Check:
+class Check(NamedTuple):
     """One test that must run and pass for the verdict to be green."""
 
     nodeid: str
@@ -70,46 +105,126 @@ def cases(inventory: Inventory, subject: str, environ: Mapping[str, str]) -> Ite
     >>> [case.id for case in cases(vm, "entry", {})]
     ['backup-projects']
     """
-    if subject == "account":
-        for account in inventory.accounts:
-            yield Case(account.name, (account,), account=account.name)
-    elif subject == "link":
-        for link in inventory.links:
-            yield Case(link.name, (link,), link=link.name)
-    elif subject == "session":
-        for session in inventory.sessions:
-            yield Case(session.name, (session,), account=session.account, session=session.name)
-    elif subject == "backend":
+    if subject == "backend":
         if inventory.sessions:
             backend = chosen_backend(inventory.settings.backend, environ)
             yield Case(backend, (backend,))
     else:
-        yield from _entries(inventory)
+        yield from _CASES[subject](inventory)
+
+
+def _accounts(inventory: Inventory) -> Iterator[Case]:
+    for account in inventory.accounts:
+        yield Case(account.name, (account,), account=account.name)
+
+
+def _compared(inventory: Inventory) -> Iterator[Case]:
+    """Yield the accounts, where the inventory asks that their settings agree."""
+    if inventory.demands.parity:
+        yield from _accounts(inventory)
+
+
+def _own_files(inventory: Inventory) -> Iterator[Case]:
+    for account in inventory.accounts:
+        for name in OWN_FILES:  # a dot is in no account's name, so that the id is unique
+            yield Case(f"{account.name}-{name}", (account, name), account=account.name)
+
+
+def _links(inventory: Inventory) -> Iterator[Case]:
+    for link in inventory.links:
+        yield Case(link.name, (link,), link=link.name)
+
+
+def _sessions(inventory: Inventory) -> Iterator[Case]:
+    for session in inventory.sessions:
+        yield Case(session.name, (session,), account=session.account, session=session.name)
+
+
+def _claudes(inventory: Inventory) -> Iterator[Case]:
+    for session in inventory.sessions:
+        if runs_claude(session):
+            yield Case(session.name, (session,), account=session.account, session=session.name)
+
+
+def _machine(inventory: Inventory) -> Iterator[Case]:
+    """Yield the one case without a parameter, and so without an id."""
+    yield Case("", ())
 
 
 def _entries(inventory: Inventory) -> Iterator[Case]:
-    """Yield account × link, each with an id of its own.
+    """Yield account × link, each with an id of its own."""
+    pairs = [(account, link) for account in inventory.accounts for link in inventory.links]
+    names = _joined([(account.name, link.name) for account, link in pairs])
+    for name, (account, link) in zip(names, pairs, strict=True):
+        yield Case(name, (account, link), account=account.name, link=link.name)
+
+
+def _starts(inventory: Inventory) -> Iterator[Case]:
+    """Yield account × session, for each account that the session may be started under."""
+    pairs = [
+        (account, session)
+        for session in inventory.sessions
+        if asks_questions(session)
+        for account in inventory.accounts_for(session)
+    ]
+    names = _joined([(account.name, session.name) for account, session in pairs])
+    for name, (account, session) in zip(names, pairs, strict=True):
+        yield Case(name, (account, session), account=account.name, session=session.name)
+
+
+def _joined(pairs: list[tuple[str, str]]) -> list[str]:
+    """Return an id for each pair of names.
 
     Where two would share one (``a-b`` × ``c`` and ``a`` × ``b-c``) both get a colon instead of
     the hyphen: no name holds a colon, so such an id is unique.
     """
-    pairs = [(account, link) for account in inventory.accounts for link in inventory.links]
-    plain = Counter(f"{account.name}-{link.name}" for account, link in pairs)
-    for account, link in pairs:
-        name = f"{account.name}-{link.name}"
-        if plain[name] > 1:
-            name = f"{account.name}:{link.name}"
-        yield Case(name, (account, link), account=account.name, link=link.name)
+    plain = Counter(f"{one}-{other}" for one, other in pairs)
+    return [
+        f"{one}:{other}" if plain[f"{one}-{other}"] > 1 else f"{one}-{other}"
+        for one, other in pairs
+    ]
+
+
+_CASES: Mapping[str, Callable[[Inventory], Iterator[Case]]] = {
+    "account": _accounts,
+    "compared": _compared,
+    "own-file": _own_files,
+    "link": _links,
+    "entry": _entries,
+    "session": _sessions,
+    "claude": _claudes,
+    "start": _starts,
+    "machine": _machine,
+}
+
+
+def cases_of(inventory: Inventory, invariant: str, environ: Mapping[str, str]) -> list[Case]:
+    """Return the parameter sets of *invariant*: none, where its family is switched off."""
+    family = FAMILIES[invariant]
+    if family.name in inventory.demands.off:
+        return []
+    return list(cases(inventory, family.subject, environ))
 
 
 def expected_checks(inventory: Inventory, environ: Mapping[str, str]) -> dict[str, Check]:
     """Return every check that *inventory* calls for, by its pytest node id."""
-    checks = {}
-    for invariant, family in FAMILIES.items():
-        for case in cases(inventory, family.subject, environ):
-            nodeid = f"invariants/{family.module}::test_{invariant}[{case.id}]"
-            checks[nodeid] = Check(nodeid, invariant, case.account, case.link, case.session)
-    return checks
+    checks = (one for name in FAMILIES for one in checks_of(inventory, name, environ))
+    return {check.nodeid: check for check in checks}
+
+
+def checks_of(inventory: Inventory, invariant: str, environ: Mapping[str, str]) -> list[Check]:
+    """Return the checks of one *invariant* that *inventory* calls for."""
+    test = f"invariants/{FAMILIES[invariant].module}::test_{invariant}"
+    return [
+        Check(
+            f"{test}[{case.id}]" if case.values else test,
+            invariant,
+            case.account,
+            case.link,
+            case.session,
+        )
+        for case in cases_of(inventory, invariant, environ)
+    ]
 
 
 def directory() -> str:

@@ -1,20 +1,19 @@
 """Whether an account's home is a directory that its links can be trusted in."""
 
-from __future__ import annotations
-
 import os
 import stat
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from invariants.access import other_writers, user_name
 from invariants.finding import Finding, quoted
+from invariants.fixes import look, set_aside
 from invariants.model import Account
+from invariants.places import Places, home_of
 
 INVARIANT = "home_is_usable"
 
 
-@dataclass(frozen=True, slots=True)
-class HomeFault:
+class HomeFault(NamedTuple):
     """Why a home is not usable; ``hides_entries`` where that leaves no entry to be judged."""
 
     finding: Finding
@@ -22,13 +21,21 @@ class HomeFault:
 
 
 class Homes:
-    """Judges homes, each once: what the home's own check says is what its links' checks rely on."""
+    """Judges homes, each once: what the home's own check says is what its links' checks rely on.
 
-    def __init__(self, option: str = "") -> None:
-        """Take *option*, what a pasted ``launcher`` command needs to reach the same inventory."""
+    A home that is another home or a target, or lies in one or around one, is told by whichever
+    of the two comes later (see :class:`~invariants.places.Places`).
+    """
+
+    def __init__(self, option: str = "", places: Places | None = None) -> None:
+        """Take *option*, what a pasted ``launcher`` command needs to reach the same inventory.
+
+        *places* are all homes and targets of the inventory; without them each home is compared
+        with those judged before it.
+        """
         self._option = option
+        self._places = Places() if places is None else places
         self._faults: dict[str, HomeFault | None] = {}
-        self._owners: dict[tuple[int, int], str] = {}
 
     def fault(self, account: Account) -> HomeFault | None:
         """Return what is wrong with the home of *account*, or None."""
@@ -38,51 +45,65 @@ class Homes:
 
     def _judge(self, account: Account) -> HomeFault | None:
         home = account.home
-
-        def fault(state: str, found: str, fix: str, *, hides: bool = False) -> HomeFault:
-            expected = f"{home}, a directory of {user_name(os.geteuid())}'s own"
-            finding = Finding(
-                invariant=INVARIANT,
-                account=account.name,
-                state=state,
-                expected=expected,
-                found=found,
-                fix=fix,
-            )
-            return HomeFault(finding, hides)
-
         try:
             status = os.stat(home)
         except (FileNotFoundError, NotADirectoryError):
-            fix = f"launcher ensure --create-homes {account.name}{self._option}"
-            if os.path.islink(home):
-                found = f"a symlink to {os.readlink(home)}, which does not exist"
-                return fault("missing", found, quoted("ls", "-ld", home), hides=True)
-            return fault("missing", "nothing", fix, hides=True)
+            return self._clash(account, hides=True) or self._missing(account)
         except OSError as error:
-            found = f"unreadable: {error.strerror}"
-            return fault("unreadable", found, quoted("ls", "-ld", home), hides=True)
+            return _unreadable(account, f"unreadable: {error.strerror}")
         if not stat.S_ISDIR(status.st_mode):
-            fix = quoted("mv", "-nT", home, f"{home}.before-home")
-            return fault("not-a-directory", "not a directory", fix, hides=True)
+            fix = f"{set_aside(home, 'before-home')} && {self._create(account)}"
+            return _fault(account, "not-a-directory", "not a directory", fix, hides=True)
+        hides = not os.access(home, os.X_OK, effective_ids=True)
         if status.st_uid != os.geteuid():
             owner = user_name(status.st_uid)
             fix = f"run the launcher as {owner}, or name a home of {user_name(os.geteuid())}'s"
-            hides = not os.access(home, os.X_OK, effective_ids=True)
-            return fault("not-yours", f"it belongs to {owner}", fix, hides=hides)
+            return _fault(account, "not-yours", f"it belongs to {owner}", fix, hides=hides)
         if not os.access(home, os.R_OK | os.W_OK | os.X_OK, effective_ids=True):
             if os.statvfs(home).f_flag & os.ST_RDONLY:
-                fix = f"mount it writable: {quoted('findmnt', '-T', home)}"
-                return fault("read-only", "on a read-only file system", fix)
-            hides = not os.access(home, os.X_OK, effective_ids=True)
+                fix = look("findmnt", "-T", home, note="what must be mounted writable")
+                return _fault(account, "read-only", "on a read-only file system", fix)
             found = f"mode {stat.S_IMODE(status.st_mode):04o}"
-            return fault("no-access", found, quoted("chmod", "u+rwx", home), hides=hides)
+            fix = quoted("chmod", "u+rwx", home)
+            return _fault(account, "no-access", found, fix, hides=hides)
         if writers := other_writers(status):
             found = f"{writers} can write it (mode {stat.S_IMODE(status.st_mode):04o})"
-            return fault("writable-by-others", found, quoted("chmod", "go-w", home))
-        key = (status.st_dev, status.st_ino)
-        other = self._owners.setdefault(key, account.name)
-        if other != account.name:
-            found = f"the same directory as the home of {other}"
-            return fault("same-home", found, f"give {account.name} a home of its own")
-        return None
+            return _fault(account, "writable-by-others", found, quoted("chmod", "go-w", home))
+        return self._clash(account)
+
+    def _missing(self, account: Account) -> HomeFault:
+        home = account.home
+        if os.path.islink(home):
+            found = f"a symlink to {os.readlink(home)}, which does not exist"
+            fix = look("ls", "-ld", home, note="correct the link, or create what it leads to")
+            return _fault(account, "missing", found, fix, hides=True)
+        return _fault(account, "missing", "nothing", self._create(account), hides=True)
+
+    def _create(self, account: Account) -> str:
+        return f"launcher ensure --create-homes {account.name}{self._option}"
+
+    def _clash(self, account: Account, *, hides: bool = False) -> HomeFault | None:
+        clash = self._places.clash(home_of(account))
+        if clash is None:
+            return None
+        if clash.state == "unreadable":
+            return _unreadable(account, clash.found)
+        fix = f"give {account.name} a home of its own"
+        return _fault(account, clash.state, clash.found, fix, hides=hides)
+
+
+def _unreadable(account: Account, found: str) -> HomeFault:
+    fix = look("namei", "-l", account.home, note="what on the way cannot be read")
+    return _fault(account, "unreadable", found, fix, hides=True)
+
+
+def _fault(account: Account, state: str, found: str, fix: str, *, hides: bool = False) -> HomeFault:
+    finding = Finding(
+        invariant=INVARIANT,
+        account=account.name,
+        state=state,
+        expected=f"{account.home}, a directory of {user_name(os.geteuid())}'s own",
+        found=found,
+        fix=fix,
+    )
+    return HomeFault(finding, hides)

@@ -4,13 +4,11 @@ Everything is read with ``lstat``, ``readlink`` and ``stat``; nothing is opened 
 whose entries are counted, and that without touching its access time where the kernel lets us.
 """
 
-from __future__ import annotations
-
 import errno
 import os
 import stat
-from dataclasses import dataclass
 from enum import StrEnum
+from typing import NamedTuple
 
 from invariants.finding import shown
 
@@ -36,8 +34,7 @@ class LinkState(StrEnum):
     UNREADABLE = "unreadable"
 
 
-@dataclass(frozen=True, slots=True)
-class Entry:
+class Entry(NamedTuple):
     """One look at an entry: its state, and in words what was found there."""
 
     state: LinkState
@@ -167,7 +164,21 @@ def _is_target(seen: os.stat_result, target: str) -> bool:
 
 
 def _same_path(one: str, other: str) -> bool:
-    """Compare two paths that do not exist: their parents as the kernel resolves them."""
+    """Compare two paths that do not exist: their parents as the kernel resolves them.
+
+    Where *other* does exist, *one* does not lead to it; nor where it climbs (``..``) out of a
+    directory that is not there, which the kernel does not resolve.
+    """
+    if os.path.lexists(other) or _climbs_from_nowhere(one):
+        return False
     head, tail = os.path.split(one)
     other_head, other_tail = os.path.split(_without_trailing_slash(other))
     return tail == other_tail and os.path.realpath(head) == os.path.realpath(other_head)
+
+
+def _climbs_from_nowhere(path: str) -> bool:
+    parts = path.split("/")
+    return any(
+        part == ".." and not os.path.isdir("/".join(parts[:index]) or "/")
+        for index, part in enumerate(parts)
+    )

@@ -3,19 +3,25 @@
 ``conftest.py`` loads it for ``pytest invariants``; the gate loads it by name.
 """
 
-from __future__ import annotations
-
 import os
-from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Callable, Mapping
+from typing import Any, NamedTuple
 
 import pytest
 
-from invariants.checks import FAMILIES, cases, directory
+from invariants.checks import FAMILIES, cases_of, directory
+from invariants.client import Clients
 from invariants.finding import Finding
 from invariants.homes import Homes
-from invariants.inventory import Inventory, InventoryError, inventory_option, load, locate
+from invariants.inventory import (
+    Account,
+    Inventory,
+    InventoryError,
+    inventory_option,
+    load,
+    locate,
+)
+from invariants.places import Places
 from invariants.targets import Targets
 
 INVENTORY = pytest.StashKey[Inventory]()
@@ -58,7 +64,8 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     if not _is_invariant(metafunc.definition.path.parent, name):
         return
     arguments = FAMILIES[name.removeprefix("test_")].arguments
-    metafunc.parametrize(arguments, _parameters(metafunc.config, name))
+    if arguments:
+        metafunc.parametrize(arguments, _parameters(metafunc.config, name))
 
 
 def pytest_collection_modifyitems(config: pytest.Config) -> None:
@@ -76,30 +83,59 @@ def pytest_json_runtest_metadata(call: pytest.CallInfo[None]) -> Mapping[str, An
     return {"finding": call.excinfo.value.finding.as_json()}
 
 
+# Nothing here asks for `request` that can do without: pytest makes a new one, with a look at its
+# signature, for each fixture and each test that comes by it, cached or not.
+
+
 @pytest.fixture(scope="session")
-def homes(request: pytest.FixtureRequest) -> Homes:
+def inventory(pytestconfig: pytest.Config) -> Inventory:
+    """Return the inventory under test."""
+    return _inventory(pytestconfig)
+
+
+@pytest.fixture(scope="session")
+def option(inventory: Inventory) -> str:
+    """Return what a pasted ``launcher`` command needs to reach the same inventory."""
+    return inventory_option(inventory.path, os.environ)
+
+
+@pytest.fixture(scope="session")
+def places(inventory: Inventory) -> Places:
+    """Return the places of all homes and targets, whichever of them are checked in this run."""
+    return Places(inventory.accounts, inventory.links)
+
+
+@pytest.fixture(scope="session")
+def homes(option: str, places: Places) -> Homes:
     """Return the judge of homes, one for the whole run."""
-    return Homes(_option(request.config))
+    return Homes(option, places)
 
 
 @pytest.fixture(scope="session")
-def targets(request: pytest.FixtureRequest) -> Targets:
+def targets(option: str, places: Places) -> Targets:
     """Return the judge of targets, one for the whole run."""
-    return Targets(_option(request.config))
+    return Targets(option, places)
 
 
-@dataclass(frozen=True, slots=True)
-class Judged:
-    """Which homes and targets have their own check in this run: ``-k`` may leave some out."""
+class Judged(NamedTuple):
+    """Which homes, targets and sessions' directories have their own check in this run.
+
+    ``-k`` may leave some out.
+    """
 
     homes: frozenset[str]
     targets: frozenset[str]
+    directories: frozenset[str]
 
 
 @pytest.fixture(scope="session")
 def judged(request: pytest.FixtureRequest) -> Judged:
-    """Return the names of the accounts and links whose home or target is checked in this run."""
-    names: dict[str, set[str]] = {"test_home_is_usable": set(), "test_target_is_usable": set()}
+    """Return the names of those whose home, target or directory is checked in this run."""
+    names: dict[str, set[str]] = {
+        "test_home_is_usable": set(),
+        "test_target_is_usable": set(),
+        "test_session_directory_exists": set(),
+    }
     for item in request.session.items:
         if isinstance(item, pytest.Function) and item.originalname in names:
             subject: Any = next(iter(item.callspec.params.values()))
@@ -108,13 +144,53 @@ def judged(request: pytest.FixtureRequest) -> Judged:
 
 
 @pytest.fixture(scope="session")
-def option(request: pytest.FixtureRequest) -> str:
-    """Return what a pasted ``launcher`` command needs to reach the same inventory."""
-    return _option(request.config)
+def clients() -> Clients:
+    """Return what reads Claude Code's files in the homes, one for the whole run."""
+    return Clients()
 
 
-def _option(config: pytest.Config) -> str:
-    return inventory_option(config.stash[INVENTORY].path, os.environ)
+@pytest.fixture(scope="session")
+def reachable(homes: Homes, judged: Judged) -> Callable[[Account], bool]:
+    """Return what tells whether anything in an account's home can be judged.
+
+    Where not, the home's own check tells why; it raises that where this run has no such check.
+    """
+
+    def tell(account: Account) -> bool:
+        fault = homes.fault(account)
+        if fault is None or not fault.hides_entries:
+            return True
+        if account.name not in judged.homes:
+            raise Broken(fault.finding)
+        return False
+
+    return tell
+
+
+@pytest.fixture(scope="session")
+def told() -> dict[tuple[str | None, str], str]:
+    """Return which check tells of what was found at an account, by its node id."""
+    return {}
+
+
+@pytest.fixture
+def expose(
+    told: dict[tuple[str | None, str], str], request: pytest.FixtureRequest
+) -> Callable[[Finding | None], None]:
+    """Return what raises a finding, where there is one.
+
+    Several checks can meet one cause, say a file that cannot be read. It is told once: by the
+    check that meets it first, and by that one again should it be repeated.
+    """
+
+    def tell(finding: Finding | None) -> None:
+        if finding is None:
+            return
+        cause, check = (finding.account, finding.found), request.node.nodeid
+        if told.setdefault(cause, check) == check:
+            raise Broken(finding)
+
+    return tell
 
 
 def _is_invariant(folder: os.PathLike[str], name: str) -> bool:
@@ -128,9 +204,10 @@ def _parameters(config: pytest.Config, name: str) -> list[Any]:
     except InventoryError as error:
         config.stash[_ERROR] = error
         return []
-    subject = FAMILIES[name.removeprefix("test_")].subject
+    invariant = name.removeprefix("test_")
     return [
-        pytest.param(*case.values, id=case.id) for case in cases(inventory, subject, os.environ)
+        pytest.param(*case.values, id=case.id)
+        for case in cases_of(inventory, invariant, os.environ)
     ]
 
 

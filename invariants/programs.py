@@ -1,14 +1,21 @@
-"""Where a session's program is: the same answer for the check and for the start."""
+"""What a session needs of the machine: the same answer for the check and for the start."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+import re
+from collections.abc import Iterator, Mapping
 
 from invariants.model import Session
 
-BACKEND_PROGRAMS = {"tmux": "tmux", "process": "/bin/sh"}
+BACKEND_PROGRAMS: Mapping[str, tuple[str, ...]] = {
+    "tmux": ("tmux",),
+    "process": ("/bin/sh",),
+    "systemd": ("systemctl", "systemd-run", "tmux"),
+}
 """What each backend has to find; ``auto`` takes tmux where it is there."""
+
+_SECONDS = 5.0
 
 
 def find_program(name: str, directory: str, environ: Mapping[str, str]) -> str | None:
@@ -34,8 +41,65 @@ def session_program(session: Session, environ: Mapping[str, str]) -> str | None:
     return find_program(session.command[0], session.directory, environ)
 
 
+def runs_claude(session: Session) -> bool:
+    """Tell whether *session* runs Claude Code: its program is called ``claude``, wherever it is.
+
+    >>> runs_claude(Session("api", "primary", "/src/api", ("/opt/bin/claude", "--verbose")))
+    True
+    """
+    return os.path.basename(session.command[0]) == "claude"
+
+
+def asks_questions(session: Session) -> bool:
+    """Tell whether *session* is a Claude Code in a terminal: with ``-p`` it asks nothing."""
+    return runs_claude(session) and not {"-p", "--print"} & set(session.command)
+
+
 def chosen_backend(setting: str, environ: Mapping[str, str]) -> str:
     """Return the backend that the inventory's *setting* means on this machine."""
     if setting != "auto":
         return setting
     return "tmux" if find_program("tmux", "/", environ) else "process"
+
+
+def manager_directory(uid: int) -> str:
+    """Return where systemd's manager for *uid* has its socket: the system's, or the user's own."""
+    return "/run" if uid == 0 else f"/run/user/{uid}"
+
+
+def manager_answers(directory: str) -> bool:
+    """Tell whether a manager listens at its own socket, ``systemd/private`` in *directory*."""
+    import socket  # most inventories ask for no manager
+
+    with socket.socket(socket.AF_UNIX) as client:
+        client.settimeout(_SECONDS)
+        try:
+            client.connect(f"{directory}/systemd/private")
+        except OSError:
+            return False
+        return True
+
+
+def has_conversation(session: Session) -> bool:
+    """Tell whether *session* has a conversation that the launcher begins and resumes."""
+    if session.conversation == "auto":
+        return runs_claude(session)
+    return session.conversation != "off"
+
+
+_CHOICE = re.compile(
+    r"-[a-z]*[cr]|--(continue|resume|session-id|fork-session|from-pr|teleport)(=.*)?"
+)
+
+
+def own_choices(session: Session) -> Iterator[tuple[int, str]]:
+    """Yield the words of a command that choose a conversation themselves, with their index.
+
+    >>> list(own_choices(Session("api", "a", "/", ("claude", "--verbose", "-c", "--", "-r"))))
+    [(2, '-c')]
+    """
+    for index, word in enumerate(session.command):
+        if word == "--":
+            return
+        if index and _CHOICE.fullmatch(word):
+            yield index, word

@@ -7,19 +7,29 @@ import stat
 
 from invariants.access import user_name
 from invariants.finding import Finding, quoted
+from invariants.fixes import look, set_aside
 from invariants.model import Link
+from invariants.places import Places, target_of
 
 INVARIANT = "target_is_usable"
 
 
 class Targets:
-    """Judges targets, each once, and notices two that are one directory."""
+    """Judges targets, each once.
 
-    def __init__(self, option: str = "") -> None:
-        """Take *option*, what a pasted ``launcher`` command needs to reach the same inventory."""
+    A target that is a home or another target, or lies in one or around one, is told by
+    whichever of the two comes later (see :class:`~invariants.places.Places`).
+    """
+
+    def __init__(self, option: str = "", places: Places | None = None) -> None:
+        """Take *option*, what a pasted ``launcher`` command needs to reach the same inventory.
+
+        *places* are all homes and targets of the inventory; without them each target is compared
+        with those judged before it.
+        """
         self._option = option
+        self._places = Places() if places is None else places
         self._faults: dict[str, Finding | None] = {}
-        self._owners: dict[tuple[int, int], str] = {}
 
     def fault(self, link: Link) -> Finding | None:
         """Return what is wrong with the target of *link*, or None.
@@ -32,19 +42,7 @@ class Targets:
         return self._faults[link.name]
 
     def _judge(self, link: Link) -> Finding | None:
-        target = link.target
-
-        def fault(state: str, found: str, fix: str) -> Finding:
-            return Finding(
-                invariant=INVARIANT,
-                link=link.name,
-                state=state,
-                expected=f"{target}, a directory that {user_name(os.geteuid())} can use",
-                found=found,
-                fix=fix,
-            )
-
-        look = quoted("ls", "-ld", target)
+        target, ensure = link.target, f"launcher ensure{self._option}"
         try:
             status = os.lstat(target)
             if stat.S_ISLNK(status.st_mode):
@@ -52,26 +50,57 @@ class Targets:
                 # link to this target would be a chain in every home, with one cause, here.
                 text = os.readlink(target)
                 fix = f"name what it leads to in the inventory: [shared.targets] {link.name} = …"
-                return fault("symlink", f"a symlink to {text}", fix)
+                return _fault(link, "symlink", f"a symlink to {text}", fix)
         except (FileNotFoundError, NotADirectoryError):
-            return fault("missing", "nothing", f"launcher ensure{self._option}")
+            return self._clash(link) or _fault(link, "missing", "nothing", ensure)
         except OSError as error:
-            return fault("unreadable", f"unreadable: {error.strerror}", look)
+            return _unreadable(link, f"unreadable: {error.strerror}")
         if not stat.S_ISDIR(status.st_mode):
-            fix = quoted("mv", "-nT", target, f"{target}.before-target")
-            return fault("not-a-directory", "not a directory", fix)
+            fix = f"{set_aside(target, 'before-target')} && {ensure}"
+            return _fault(link, "not-a-directory", "not a directory", fix)
         try:
             read_only = os.statvfs(target).f_flag & os.ST_RDONLY
         except OSError as error:
-            return fault("unreadable", f"unreadable: {error.strerror}", look)
+            return _unreadable(link, f"unreadable: {error.strerror}")
         if read_only:
-            fix = f"mount it writable: {quoted('findmnt', '-T', target)}"
-            return fault("read-only", "on a read-only file system", fix)
+            fix = look("findmnt", "-T", target, note="what must be mounted writable")
+            return _fault(link, "read-only", "on a read-only file system", fix)
         if not os.access(target, os.R_OK | os.W_OK | os.X_OK, effective_ids=True):
             found = f"of {user_name(status.st_uid)}, mode {stat.S_IMODE(status.st_mode):04o}"
-            return fault("no-access", found, quoted("chmod", "u+rwx", target))
-        other = self._owners.setdefault((status.st_dev, status.st_ino), link.name)
-        if other != link.name:
-            fix = f"give {link.name} a target of its own in the inventory"
-            return fault("same-target", f"the same directory as the target of {other}", fix)
-        return None
+            return _fault(link, "no-access", found, _access(target, status.st_uid))
+        return self._clash(link)
+
+    def _clash(self, link: Link) -> Finding | None:
+        clash = self._places.clash(target_of(link))
+        if clash is None:
+            return None
+        if clash.state == "unreadable":
+            return _unreadable(link, clash.found)
+        fix = f"give {link.name} a target of its own in the inventory"
+        return _fault(link, clash.state, clash.found, fix)
+
+
+def _access(target: str, owner: int) -> str:
+    """Return how the user gets access to a directory: its mode is its owner's business."""
+    if owner == os.geteuid():
+        return quoted("chmod", "u+rwx", target)
+    return (
+        f"run the launcher as {user_name(owner)}, "
+        f"or as root: {quoted('chown', str(os.geteuid()), target)}"
+    )
+
+
+def _unreadable(link: Link, found: str) -> Finding:
+    fix = look("namei", "-l", link.target, note="what on the way cannot be read")
+    return _fault(link, "unreadable", found, fix)
+
+
+def _fault(link: Link, state: str, found: str, fix: str) -> Finding:
+    return Finding(
+        invariant=INVARIANT,
+        link=link.name,
+        state=state,
+        expected=f"{link.target}, a directory that {user_name(os.geteuid())} can use",
+        found=found,
+        fix=fix,
+    )

@@ -13,7 +13,14 @@ from invariants.targets import Targets
 def test_link_is_shared(
     account: Account, link: Link, homes: Homes, targets: Targets, judged: Judged, option: str
 ) -> None:
-    """Every home reaches the one shared directory, or a conversation is lost at a failover."""
+    """Every home reaches the one shared directory, or a conversation is lost at a failover.
+
+    Why: Claude Code says nothing about a broken link; it makes a directory of its own, or keeps
+    nothing at all.
+    Source: measured with three versions, docs/broken-links.md; upstream report #78162 for chains.
+    To do: `launcher ensure` for a missing link, `launcher adopt` for a real directory; what else
+    stands in the way is moved aside by the fix.
+    """
     fault = homes.fault(account)
     if fault is not None and fault.hides_entries:
         if account.name in judged.homes:

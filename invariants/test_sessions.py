@@ -3,45 +3,40 @@
 from __future__ import annotations
 
 import os
-import stat
 
-from invariants.finding import Finding
+from invariants.access import user_name
+from invariants.finding import Finding, quoted
 from invariants.model import Session
 from invariants.plugin import Broken
-from invariants.programs import BACKEND_PROGRAMS, find_program, session_program
+from invariants.programs import (
+    BACKEND_PROGRAMS,
+    find_program,
+    manager_answers,
+    manager_directory,
+    session_program,
+)
+from invariants.sessions import judge_directory
 
 
 def test_session_directory_exists(session: Session) -> None:
-    """Every session's directory can be entered, since tmux would start it elsewhere in silence."""
-    directory = session.directory
-    try:
-        status = os.stat(directory)
-    except (FileNotFoundError, NotADirectoryError):
-        state, found = "missing", "nothing"
-    except OSError as error:
-        state, found = "unreadable", f"unreadable: {error.strerror}"
-    else:
-        if not stat.S_ISDIR(status.st_mode):
-            state, found = "not-a-directory", "not a directory"
-        elif not os.access(directory, os.X_OK, effective_ids=True):
-            state, found = "no-access", "a directory that may not be entered"
-        else:
-            return
-    raise Broken(
-        Finding(
-            invariant="session_directory_exists",
-            account=session.account,
-            session=session.name,
-            state=state,
-            expected=f"the directory {directory}",
-            found=found,
-            fix="create the directory, or correct the session's `directory` in the inventory",
-        )
-    )
+    """Every session's directory can be entered, since tmux would start it elsewhere in silence.
+
+    Why: a conversation belongs to its directory; elsewhere it is another one.
+    Source: measured with tmux 3.3 (`new-session -c` falls back to another directory).
+    To do: create the directory, or correct the inventory.
+    """
+    finding = judge_directory(session)
+    if finding is not None:
+        raise Broken(finding)
 
 
 def test_session_command_is_found(session: Session) -> None:
-    """Every session's program can be executed, since nobody watches a start at boot."""
+    """Every session's program can be executed, since nobody watches a start at boot.
+
+    Why: `PATH` at a boot is not the one of a login.
+    Source: execvp(3), systemd.exec(5).
+    To do: install it, or write its full path in the session's `command`.
+    """
     if session_program(session, os.environ) is not None:
         return
     name = session.command[0]
@@ -59,16 +54,33 @@ def test_session_command_is_found(session: Session) -> None:
 
 
 def test_session_backend_is_there(backend: str) -> None:
-    """The program that keeps the sessions is installed, or none of them could be started."""
-    program = BACKEND_PROGRAMS[backend]
-    if find_program(program, "/", os.environ) is not None:
-        return
-    raise Broken(
-        Finding(
-            invariant="session_backend_is_there",
-            state="missing",
-            expected=f"the program {program}, for backend = {backend!r}",
-            found="no such executable in PATH",
-            fix=f'install {program}, or set backend = "auto" in the inventory',
+    """What keeps the sessions is there, or none of them could be started.
+
+    Why: without tmux a session could not be attached to.
+    Source: what each backend starts, invariants/programs.py.
+    To do: install it, let the manager run, or choose `backend = "auto"`.
+    """
+    for program in BACKEND_PROGRAMS[backend]:
+        if find_program(program, "/", os.environ) is None:
+            raise Broken(
+                Finding(
+                    invariant="session_backend_is_there",
+                    state="missing",
+                    expected=f"the program {program}, for backend = {backend!r}",
+                    found="no such executable in PATH",
+                    fix=f'install {program}, or set backend = "auto" in the inventory',
+                )
+            )
+    uid = os.geteuid()
+    if backend == "systemd" and not manager_answers(manager_directory(uid)):
+        whose = "of the system" if uid == 0 else f"of {user_name(uid)}"
+        booted = 'boot with systemd, or set backend = "auto" in the inventory'
+        raise Broken(
+            Finding(
+                invariant="session_backend_is_there",
+                state="no-manager",
+                expected=f"the systemd manager {whose}, for backend = 'systemd'",
+                found=f"nobody who answers at {manager_directory(uid)}/systemd/private",
+                fix=booted if uid == 0 else quoted("loginctl", "enable-linger", user_name(uid)),
+            )
         )
-    )

@@ -8,7 +8,13 @@ from invariants.targets import Targets
 
 
 def test_target_is_usable(link: Link, targets: Targets) -> None:
-    """Every target is a directory that sessions can write, or state is dropped in silence."""
+    """Every target is a directory that sessions can write, or state is dropped in silence.
+
+    Why: a full path that leads to nothing costs the transcript, and Claude Code goes on.
+    Source: measured, docs/broken-links.md.
+    To do: `launcher ensure` makes a missing one; mount what is read-only, give access where it
+    lacks.
+    """
     fault = targets.fault(link)
     if fault is not None:
         raise Broken(fault)

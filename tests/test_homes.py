@@ -139,6 +139,36 @@ def test_second_of_two_targets_that_are_one_is_told_alone(place: Path, tmp_path:
     assert "the same directory as the target of projects" == finding.found
 
 
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a directory away")
+def test_target_of_another_user_is_not_mended_by_its_mode(place: Path) -> None:
+    """chmod(1) is for the owner, whatever the mode."""
+    script = (
+        "from invariants.model import Link\nfrom invariants.targets import Targets\n"
+        f"print(Targets().fault(Link('l', {str(place)!r})).fix)"
+    )
+    place.chmod(0o755)
+    os.chown(place, 12345, 12345)
+    command = [*UNPRIVILEGED, sys.executable, "-c", script]
+    fix = f"run the launcher as uid 12345, or as root: chown {os.geteuid()} {place}\n"
+    assert fix == subprocess.check_output(command, text=True)
+
+
+def test_line_that_only_looks_says_so(place: Path) -> None:
+    a_loop(place)
+    fault = Homes().fault(Account("backup", str(place)))
+    finding = Targets().fault(Link("projects", f"{place}/x"))
+    assert fault is not None
+    assert finding is not None
+    look = "  # look: what on the way cannot be read"
+    assert f"namei -l {place}{look}" == fault.finding.fix
+    assert f"namei -l {place}/x{look}" == finding.fix
+    place.unlink()
+    place.symlink_to("/nonexistent")
+    fault = Homes().fault(Account("backup", str(place)))
+    assert fault is not None
+    assert fault.finding.fix.startswith(f"ls -ld {place}  # look: ")
+
+
 @pytest.mark.parametrize(
     ("judge", "mode", "state"),
     [

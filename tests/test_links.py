@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from invariants.links import REQUIRED_SHARED, LinkState, observe
@@ -494,9 +494,19 @@ def test_directory_is_counted_without_a_trace(
     assert before == old_times()
 
 
+@pytest.mark.parametrize("there", [True, False])
+def test_text_that_climbs_out_of_nowhere_leads_nowhere(place: Place, there: bool) -> None:
+    """The kernel does not resolve ``nowhere/..``; a text that is only tidied up would be green."""
+    if not there:
+        place.target.rmdir()
+    place.entry.symlink_to("../nowhere/../shared/projects")
+    assert S.DIVERGENT is observe(place.entry, place.target).state
+
+
 @given(
     st.lists(st.sampled_from(["..", ".", "home", "shared", "projects", "hop", "/", ""]), max_size=8)
 )
+@example(["..", "projects", "..", "shared", "projects"])
 def test_any_text_is_answered_as_the_kernel_would(parts: list[str]) -> None:
     """``shared`` and ``chained`` are given exactly where the kernel reaches the target."""
     with tempfile.TemporaryDirectory() as root:

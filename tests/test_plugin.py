@@ -16,7 +16,7 @@ from tests.vm import CHECKOUT, LINKS, Vm, snapshot
 
 Run = subprocess.CompletedProcess[str]
 SYSTEM = Path("/etc/claude-failover/failover.toml")
-ALL = 2 + 2 * len(LINKS) + len(LINKS)
+ALL = 2 + 2 * len(LINKS) + len(LINKS) + 2 * 4 + 2
 
 
 def run(vm: Vm, *arguments: str, cwd: Path, **environ: str) -> Run:
@@ -69,7 +69,8 @@ def test_broken_link_is_told_in_four_lines(vm: Vm) -> None:
         "backup projects: divergent",
         f"  expected  symlink to {vm.target('projects')}",
         f"  found     symlink to {vm.root}/elsewhere",
-        f"  fix       mv -nT {entry} {entry}.aside && launcher ensure --inventory {vm.inventory}",
+        f"  fix       mkdir {entry}.aside && mv -n {entry} {entry}.aside/ && "
+        f"launcher ensure --inventory {vm.inventory}",
     ] == failures.splitlines()[2:-1]
 
 
@@ -115,7 +116,7 @@ def test_wrong_inventory_is_a_usage_error_with_all_problems(vm: Vm) -> None:
         f"{vm.inventory}: sessions[0].command: is missing",
         f"{vm.inventory}: launcher.timeout: must be above 0 and at most 3600 seconds, not 0",
         f"{vm.inventory}: launcher.zzz: unknown key; known are "
-        "backend, report, settle, state, timeout",
+        "backend, invariants, prometheus, report, settle, state, timeout",
         f"{vm.inventory}: shred: unknown key; did you mean shared?",
     ] == errors(done)
     assert "Traceback" not in done.stderr + done.stdout
@@ -183,6 +184,16 @@ def test_missing_home_fails_where_its_own_check_is_deselected(vm: Vm, selection:
     assert "\nhome of backup: missing\n" in done.stdout
 
 
+def test_home_inside_one_that_is_deselected_fails(vm: Vm) -> None:
+    """Its path says nothing of where it is."""
+    vm.home("backup").rename(vm.home("primary") / "inner")
+    vm.home("backup").symlink_to(vm.home("primary") / "inner")
+    done = vm.pytest("-k", "home_is_usable and backup")
+
+    assert 1 == done.returncode
+    assert "\nhome of backup: inside-home\n" in done.stdout
+
+
 def test_missing_home_fails_every_entry_where_only_entries_are_run(vm: Vm) -> None:
     vm.home("backup").rename(vm.root / "away")
     done = vm.pytest("-k", "link_is_shared")
@@ -191,6 +202,7 @@ def test_missing_home_fails_every_entry_where_only_entries_are_run(vm: Vm) -> No
 
 
 @pytest.mark.parametrize("level", ["1", "2"])
+@pytest.mark.sampled(1)
 def test_broken_link_is_told_without_asserts_too(vm: Vm, level: str) -> None:
     vm.environ["PYTHONOPTIMIZE"] = level
     assert f"{ALL} passed" == summary(vm.pytest())
@@ -204,6 +216,7 @@ def test_broken_link_is_told_without_asserts_too(vm: Vm, level: str) -> None:
 
 @pytest.mark.parametrize("arguments", [["--pyargs", "invariants"], [str(CHECKOUT / "invariants")]])
 @pytest.mark.parametrize("named", ["variable", "place"])
+@pytest.mark.sampled(2)
 def test_invariants_run_from_any_directory(
     vm: Vm, tmp_path: Path, arguments: list[str], named: str
 ) -> None:
@@ -233,6 +246,7 @@ def test_option_is_known_in_any_directory(vm: Vm, tmp_path: Path, arguments: lis
     assert f"1 failed, {ALL - 1} passed" == summary(done)
 
 
+@pytest.mark.thorough
 def test_invariants_run_on_several_workers(vm: Vm) -> None:
     vm.diverge("backup", "projects")
     done = vm.pytest("-n", "2")
@@ -298,9 +312,9 @@ def test_every_test_of_the_invariants_has_a_family() -> None:
 
 @pytest.mark.parametrize("name", invariants())
 def test_every_invariant_says_in_one_sentence_what_must_hold(name: str) -> None:
-    docstring = invariants()[name]
+    sentence = invariants()[name].partition("\n\n")[0]
 
-    assert docstring
-    assert "\n" not in docstring
-    assert docstring.endswith(".")
-    assert ". " not in docstring
+    assert sentence
+    assert "\n" not in sentence
+    assert sentence.endswith(".")
+    assert ". " not in sentence

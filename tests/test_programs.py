@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from invariants.model import Session
-from invariants.programs import chosen_backend, find_program, session_program
+from invariants.programs import chosen_backend, find_program, runs_claude, session_program
 
 
 def program(path: Path, mode: int = 0o755) -> str:
@@ -145,3 +145,11 @@ def test_auto_is_tmux_where_it_can_be_executed(
         program(tmp_path / "tmux", mode)
 
     assert expected == chosen_backend("auto", {"PATH": str(tmp_path)})
+
+
+@pytest.mark.parametrize(
+    ("command", "expected"),
+    [("claude", True), ("/opt/bin/claude", True), ("claude-code", False), ("sh", False)],
+)
+def test_claude_is_told_by_the_name_of_its_program(command: str, expected: bool) -> None:
+    assert expected == runs_claude(Session("api", "primary", "/", (command, "claude")))

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from invariants.links import LinkState
+from tests.adopt.world import unseen
 from tests.vm import LINKS, UNPRIVILEGED, Vm, snapshot
 
 S = LinkState
@@ -41,9 +42,22 @@ MAKE: dict[LinkState, Callable[[Vm, Path], object]] = {
 }
 
 
-@pytest.mark.parametrize("account", ["primary", "backup"])
-@pytest.mark.parametrize("link", LINKS)
-@pytest.mark.parametrize("state", LinkState)
+ENTRIES = [(account, link) for account in ("primary", "backup") for link in LINKS]
+ONE_OF_EACH = [(state, *ENTRIES[number % len(ENTRIES)]) for number, state in enumerate(LinkState)]
+"""Every state once, and every entry at least once."""
+
+
+@pytest.mark.parametrize(
+    ("state", "account", "link"),
+    [
+        pytest.param(
+            *(state, account, link),
+            marks=[] if (state, account, link) in ONE_OF_EACH else pytest.mark.thorough,
+        )
+        for state in LinkState
+        for account, link in ENTRIES
+    ],
+)
 def test_state_is_named_and_the_tree_left_as_it_was(
     vm: Vm, state: LinkState, link: str, account: str
 ) -> None:
@@ -66,7 +80,8 @@ def test_state_is_named_and_the_tree_left_as_it_was(
     assert f'"{link}": "{state}"' in status.stdout
     if not right:
         assert f"{account} {link}: {state}\n" in check.stdout
-        assert failures[0]["expected"] == f"symlink to {vm.target(link)}"
+        assert failures[0]["expected"] == str(vm.target(link))
+        assert f"    expected  symlink to {vm.target(link)}\n" in check.stdout
         assert failures[0]["fix"]
     if state is not S.UNREADABLE:
         assert before == snapshot(*watched)
@@ -76,6 +91,7 @@ def test_state_is_named_and_the_tree_left_as_it_was(
 
 
 @pytest.mark.parametrize("state", [state for state in LinkState if state is not S.UNREADABLE])
+@pytest.mark.sampled(3)
 def test_pytest_by_hand_says_the_same_and_writes_nothing(vm: Vm, state: LinkState) -> None:
     for account in vm.accounts:
         for link in LINKS:
@@ -89,7 +105,8 @@ def test_pytest_by_hand_says_the_same_and_writes_nothing(vm: Vm, state: LinkStat
     assert (0 if state is S.SHARED else 1) == by_hand.returncode == gate.returncode
     for failure in vm.report["failures"]:
         message = f"{failure['account']} {failure['link']}: {state}\n"
-        message += f"  expected  {failure['expected']}\n  found     {failure['found']}\n"
+        message += f"  expected  symlink to {failure['expected']}\n"
+        message += f"  found     {failure['found']}\n"
         message += f"  fix       {failure['fix']}\n"
         assert message in by_hand.stdout
 
@@ -99,6 +116,7 @@ FIXED_BY_PASTING += [S.DIVERGENT, S.CHAINED, S.LOOP]
 
 
 @pytest.mark.parametrize("state", FIXED_BY_PASTING)
+@pytest.mark.sampled(3)
 def test_fix_can_be_pasted_and_loses_nothing(vm: Vm, state: LinkState) -> None:
     entry = vm.entry("backup", "projects")
     entry.unlink()
@@ -106,13 +124,113 @@ def test_fix_can_be_pasted_and_loses_nothing(vm: Vm, state: LinkState) -> None:
     kept = {content for *_, content in snapshot(vm.root).values() if content is not None}
     vm.run("check")
     (failure,) = vm.report["failures"]
-    pasted = vm.shell(failure["fix"])
+    adopts = failure["fix"].startswith("launcher adopt")
+    pasted = vm.shell(" ".join([failure["fix"], *(unseen() if adopts else ())]))
     assert (0, "") == (pasted.returncode, pasted.stderr)
     assert 0 == vm.run("check").returncode
     now = {content for *_, content in snapshot(vm.root).values()}
     vm.report_path.unlink()
     lost = {content for content in kept - now if content != str(vm.target("projects"))}
     assert set() == lost
+
+
+def fix_of(vm: Vm, **options: list[str]) -> str:
+    """Return the fix of the one failure."""
+    vm.run("check", **options)  # type: ignore[arg-type]  # passed through
+    (failure,) = vm.report["failures"]
+    fix: str = failure["fix"]
+    return fix
+
+
+@pytest.mark.parametrize("state", [S.FILE, S.SPECIAL, S.DIVERGENT])
+@pytest.mark.sampled(1)
+def test_fix_mends_though_earlier_fixes_left_their_names(vm: Vm, state: LinkState) -> None:
+    entry = vm.entry("backup", "projects")
+    entry.unlink()
+    MAKE[state](vm, entry)
+    entry.with_name("projects.aside").symlink_to("/nonexistent")
+    entry.with_name("projects.aside-2").mkdir()
+    pasted = vm.shell(fix_of(vm))
+    assert (0, "") == (pasted.returncode, pasted.stderr)
+    assert 0 == vm.run("check").returncode
+    assert "/nonexistent" == os.readlink(entry.with_name("projects.aside"))
+    assert os.path.lexists(entry.with_name("projects.aside-3"))
+
+
+@pytest.mark.parametrize("state", [S.FILE, S.SPECIAL, S.DIVERGENT])
+@pytest.mark.sampled(1)
+def test_fix_that_is_pasted_too_late_fails_aloud(vm: Vm, state: LinkState) -> None:
+    entry = vm.entry("backup", "projects")
+    entry.unlink()
+    MAKE[state](vm, entry)
+    fix = fix_of(vm)
+    entry.with_name("projects.aside").symlink_to("/nonexistent")
+    vm.report_path.unlink()
+    before = snapshot(vm.root)
+    pasted = vm.shell(fix)
+    assert 1 == pasted.returncode
+    assert f"{entry}.aside" in pasted.stderr
+    assert "File exists" in pasted.stderr
+    assert before == snapshot(vm.root)
+
+
+STOP = "  # first end every Claude Code process of backup"
+NOTES = {
+    **dict.fromkeys(FIXED_BY_PASTING, ""),
+    S.FILE: STOP,
+    S.UNREADABLE: "  # look: what on the way cannot be read",
+}
+
+
+@pytest.mark.parametrize("state", NOTES)
+@pytest.mark.sampled(3)
+def test_fix_says_what_must_come_first_and_whether_it_only_looks(vm: Vm, state: LinkState) -> None:
+    entry = vm.entry("backup", "projects")
+    entry.unlink()
+    MAKE[state](vm, entry)
+    fix = fix_of(vm, prefix=UNPRIVILEGED)
+    if state is S.UNREADABLE:
+        entry.chmod(0o700)
+    command, mark, note = fix.partition("  # ")
+    assert NOTES[state] == mark + note
+    assert command.endswith(str(entry) if state is S.UNREADABLE else str(vm.inventory))
+
+
+def a_file(path: Path) -> None:
+    path.rmdir()
+    path.write_text("precious")
+
+
+@pytest.mark.parametrize("again", [False, True])
+@pytest.mark.sampled(1)
+def test_fix_of_a_home_that_is_a_file_can_be_pasted(vm: Vm, again: bool) -> None:
+    home = vm.home("backup")
+    for link in LINKS:
+        vm.entry("backup", link).unlink()
+    a_file(home)
+    aside = home.with_name(f"{home.name}.before-home")
+    if again:
+        aside.symlink_to("/nonexistent")
+        aside = home.with_name(f"{home.name}.before-home-2")
+    pasted = vm.shell(fix_of(vm))
+    assert (0, "") == (pasted.returncode, pasted.stderr)
+    assert 0 == vm.run("check").returncode
+    assert "precious" == (aside / home.name).read_text()
+
+
+@pytest.mark.parametrize("again", [False, True])
+@pytest.mark.sampled(1)
+def test_fix_of_a_target_that_is_a_file_can_be_pasted(vm: Vm, again: bool) -> None:
+    target = vm.target("projects")
+    a_file(target)
+    aside = target.with_name("projects.before-target")
+    if again:
+        aside.mkdir()
+        aside = target.with_name("projects.before-target-2")
+    pasted = vm.shell(fix_of(vm))
+    assert (0, "") == (pasted.returncode, pasted.stderr)
+    assert 0 == vm.run("check").returncode
+    assert "precious" == (aside / "projects").read_text()
 
 
 class TestOneCauseOneFailure:
@@ -192,6 +310,36 @@ class TestOneCauseOneFailure:
             vm.entry(account, "projects").symlink_to(vm.target("session-env"))
         assert [("test_target_is_usable[projects]", "same-target")] == self.told(vm)
 
+    def test_home_inside_another_over_a_symlink(self, vm: Vm) -> None:
+        vm.home("backup").rename(vm.home("primary") / "inner")
+        (vm.root / "alias").symlink_to(vm.home("primary"))
+        vm.home("backup").symlink_to(vm.root / "alias" / "inner")
+        assert [("test_home_is_usable[backup]", "inside-home")] == self.told(vm)
+
+    def test_home_around_another(self, vm: Vm) -> None:
+        vm.home("primary").rename(vm.home("backup") / "inner")
+        vm.home("primary").symlink_to(vm.home("backup") / "inner")
+        assert [("test_home_is_usable[backup]", "around-home")] == self.told(vm)
+
+    def test_targets_inside_a_home_over_a_symlink(self, vm: Vm) -> None:
+        vm.shared.rename(vm.home("backup") / "shared")
+        vm.shared.symlink_to(vm.home("backup") / "shared")
+        targets = [(f"test_target_is_usable[{link}]", "inside-home") for link in LINKS]
+        assert targets == self.told(vm)
+
+    def test_home_that_is_a_target(self, vm: Vm) -> None:
+        vm.home("backup").rename(vm.root / "gone")
+        vm.home("backup").symlink_to(vm.target("projects"))
+        vm.target("projects").chmod(0o700)
+        for link in LINKS:
+            vm.entry("backup", link).symlink_to(vm.target(link))
+        assert [("test_target_is_usable[projects]", "same-home")] == self.told(vm)
+
+    def test_home_inside_a_target(self, vm: Vm) -> None:
+        vm.home("backup").rename(vm.target("projects") / "inner")
+        vm.home("backup").symlink_to(vm.target("projects") / "inner")
+        assert [("test_target_is_usable[projects]", "around-home")] == self.told(vm)
+
     @pytest.mark.skipif(os.geteuid() != 0, reason="only root can mount a file system")
     def test_read_only_file_systems(self, vm: Vm) -> None:
         script = (
@@ -202,3 +350,5 @@ class TestOneCauseOneFailure:
         told = self.told(vm, prefix=["unshare", "--mount", "sh", "-c", script, "sh"])
         targets = [(f"test_target_is_usable[{link}]", "read-only") for link in LINKS]
         assert [("test_home_is_usable[backup]", "read-only"), *targets] == told
+        looks = "  # look: what must be mounted writable"
+        assert all(one["fix"].endswith(looks) for one in vm.report["failures"])
