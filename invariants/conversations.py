@@ -1,0 +1,132 @@
+"""Which conversations are live in which processes, as /proc and the homes tell it.
+
+A running Claude Code notes its conversation in its home's ``sessions/PID.json``; without that it
+is the one of its command line. 2.0.76 has neither: there a writer cannot be seen (measured).
+"""
+
+import os
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from typing import NamedTuple
+
+from invariants.documents import Unreadable, read_object
+from invariants.model import Account
+
+_PROGRAM = "claude"
+_ID = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
+_OPTIONS = ("--resume", "-r", "--session-id")
+_MAX_BYTES = 256 * 1024
+
+
+class Process(NamedTuple):
+    """A process that runs: its pid, its parent's, its name, and its start in clock ticks."""
+
+    pid: int
+    parent: int
+    name: str
+    start: str
+
+
+class Writer(NamedTuple):
+    """A process at a conversation; ``home`` is None where it cannot be told."""
+
+    conversation: str
+    process: Process
+    home: str | None
+    noted: bool
+
+
+def running(proc: str = "/proc") -> dict[int, Process]:
+    """Return the processes that run, by pid; zombies are none."""
+    found = {}
+    for name in os.listdir(proc):
+        if name.isdigit() and (process := _process(proc, name)) is not None:
+            found[process.pid] = process
+    return found
+
+
+def _process(proc: str, name: str) -> Process | None:
+    try:
+        with open(f"{proc}/{name}/stat", "rb", buffering=0) as file:
+            # The second field is the name in parentheses, and may hold any byte (proc(5)).
+            head, _, tail = file.read(4096).rpartition(b")")
+        fields = tail.split()
+        state, parent, threads, start = (fields[at].decode() for at in (0, 1, 17, 19))
+    except (OSError, IndexError):
+        return None
+    if state in "ZX" and threads == "1":
+        return None
+    return Process(int(name), int(parent), os.fsdecode(head.partition(b"(")[2]), start)
+
+
+def writers(
+    accounts: Iterable[Account], processes: Mapping[int, Process], proc: str = "/proc"
+) -> Iterator[Writer]:
+    """Yield what of *processes* is at a conversation. Raises Unreadable for a home's records."""
+    noted = set()
+    for account in accounts:
+        for process, conversation in _records(account.home, processes):
+            noted.add(process.pid)
+            yield Writer(conversation, process, account.home, noted=True)
+    for process in processes.values():
+        if process.name != _PROGRAM or process.pid in noted:
+            continue
+        named = _named(_words(proc, process.pid, "cmdline"))
+        if named is not None:
+            environ = _words(proc, process.pid, "environ")
+            yield Writer(named, process, _home(environ), noted=False)
+
+
+def _records(home: str, processes: Mapping[int, Process]) -> Iterator[tuple[Process, str]]:
+    """Yield the home's records of processes that are the very ones that wrote them."""
+    directory = os.path.join(home, "sessions")
+    try:
+        names = os.listdir(directory)
+    except (FileNotFoundError, NotADirectoryError):
+        return
+    except OSError as error:
+        raise Unreadable(f"{directory} is unreadable: {error.strerror}") from error
+    for name in names:
+        pid, dot, suffix = name.partition(".")
+        is_record = pid.isdecimal() and dot + suffix == ".json"
+        process = processes.get(int(pid)) if is_record else None
+        if process is None:
+            continue
+        try:
+            record = read_object(os.path.join(directory, name))
+        except Unreadable:  # half written, or none of Claude Code's: its command line tells
+            continue
+        started = (record or {}).get("procStart", process.start)
+        conversation = (record or {}).get("sessionId")
+        if str(started) == process.start and isinstance(conversation, str):
+            yield process, conversation.lower()
+
+
+def _named(words: list[str]) -> str | None:
+    """Return the conversation that a command line names, unless it only starts from there."""
+    options = _OPTIONS[-1:] if "--fork-session" in words else _OPTIONS
+    for index, word in enumerate(words):
+        option, equals, value = word.partition("=")
+        if option not in options:
+            continue
+        if not equals:
+            value = words[index + 1] if index + 1 < len(words) else ""
+        if _ID.fullmatch(value):
+            return value.lower()
+    return None
+
+
+def _home(words: list[str]) -> str | None:
+    """Return the home that an environment names, or None where it could not be read."""
+    variables = dict(word.partition("=")[::2] for word in words)
+    if home := variables.get("CLAUDE_CONFIG_DIR"):
+        return home
+    return os.path.join(variables["HOME"], ".claude") if variables.get("HOME") else None
+
+
+def _words(proc: str, pid: int, file: str) -> list[str]:
+    try:
+        with open(f"{proc}/{pid}/{file}", "rb") as content:
+            return [os.fsdecode(word) for word in content.read(_MAX_BYTES).split(b"\0")]
+    except OSError:
+        return []

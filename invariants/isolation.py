@@ -1,0 +1,109 @@
+"""Whether the files of a login are each home's own, and nobody else's to read or to write."""
+
+from __future__ import annotations
+
+import os
+import stat
+from collections.abc import Iterable
+
+from invariants.access import other_writers, user_name
+from invariants.client import CREDENTIALS, STATE
+from invariants.documents import DANGLING, NO_FILE
+from invariants.finding import Finding, quoted
+from invariants.fixes import look, noted, set_aside
+from invariants.model import Account
+
+INVARIANT = "login_is_isolated"
+OWN_FILES = (CREDENTIALS, STATE)
+"""What must not be shared: links there log everyone out (upstream reports #56339, #76561)."""
+
+_Id = tuple[int, int]
+
+
+class Isolation:
+    """Judges the files of logins by their status alone: none is opened.
+
+    Of two accounts that have one file the later one tells.
+    """
+
+    def __init__(self, accounts: Iterable[Account]) -> None:
+        """Take all accounts of the inventory."""
+        self._accounts = list(accounts)
+        self._known: dict[str, dict[_Id, list[Account]]] = {}
+
+    def judge(self, account: Account, name: str) -> Finding | None:
+        """Return what is wrong with the file *name* of *account*'s home, or None.
+
+        A file that is not there is right: the account is not logged in, or never was used.
+        """
+        path = os.path.join(account.home, name)
+        try:
+            status = os.lstat(path)
+        except (FileNotFoundError, NotADirectoryError):
+            return None
+        except OSError as error:
+            fix = look("namei", "-l", path, note="what on the way cannot be read")
+            return _fault(account, path, "unreadable", f"is unreadable: {error.strerror}", fix)
+        if not stat.S_ISREG(status.st_mode):
+            return _no_file(account, path, status)
+        if status.st_uid != os.geteuid():
+            found = f"belongs to {user_name(status.st_uid)}"
+            fix = noted(set_aside(path, "aside"), f"then log {account.name} in again")
+            return _fault(account, path, "not-yours", found, fix)
+        return self._shared(account, path, status) or _exposed(account, path, status)
+
+    def _shared(self, account: Account, path: str, status: os.stat_result) -> Finding | None:
+        """Tell a file that has a second name, in another home or anywhere."""
+        owners = self._owners(os.path.basename(path))[status.st_dev, status.st_ino]
+        fix = f"{quoted('cp', '-p', path, f'{path}.own')} && {quoted('mv', f'{path}.own', path)}"
+        fix = noted(fix, f"then log {account.name} in again")
+        if owners[0] is not account:
+            found = f"is the very file of {owners[0].name}"
+            return _fault(account, path, "shared", found, fix)
+        if status.st_nlink > len(owners):
+            found = f"has {status.st_nlink} names: a hard link to it is elsewhere"
+            return _fault(account, path, "hard-linked", found, fix)
+        return None
+
+    def _owners(self, name: str) -> dict[_Id, list[Account]]:
+        """Return whose each of the files called *name* is, in the inventory's order."""
+        if name not in self._known:
+            known = self._known[name] = {}
+            for account in self._accounts:
+                try:
+                    status = os.lstat(os.path.join(account.home, name))
+                except OSError:
+                    continue
+                known.setdefault((status.st_dev, status.st_ino), []).append(account)
+        return self._known[name]
+
+
+def _no_file(account: Account, path: str, status: os.stat_result) -> Finding:
+    fix = noted(set_aside(path, "aside"), f"then log {account.name} in again")
+    if not stat.S_ISLNK(status.st_mode):
+        what = NO_FILE.get(stat.S_IFMT(status.st_mode), "no regular file")
+        return _fault(account, path, "not-a-file", f"is {what}", fix)
+    found = f"is a symlink to {os.readlink(path)}" if os.path.exists(path) else DANGLING
+    return _fault(account, path, "symlink", found, fix)
+
+
+def _exposed(account: Account, path: str, status: os.stat_result) -> Finding | None:
+    mode = f"mode {stat.S_IMODE(status.st_mode):04o}"
+    if os.path.basename(path) == CREDENTIALS and status.st_mode & 0o077:
+        fix = quoted("chmod", "600", path)
+        return _fault(account, path, "readable-by-others", f"can be read by others ({mode})", fix)
+    if writers := other_writers(status):
+        found = f"can be written by {writers} ({mode})"
+        return _fault(account, path, "writable-by-others", found, quoted("chmod", "go-w", path))
+    return None
+
+
+def _fault(account: Account, path: str, state: str, found: str, fix: str) -> Finding:
+    return Finding(
+        invariant=INVARIANT,
+        account=account.name,
+        state=state,
+        expected=f"{path}, a file of {account.name}'s alone",
+        found=f"{os.path.basename(path)} {found}",
+        fix=fix,
+    )

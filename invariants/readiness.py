@@ -1,0 +1,146 @@
+"""Whether an account's home lets a session start without a question that nobody would answer."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from itertools import pairwise
+
+from invariants.client import (
+    Clients,
+    ClientSettings,
+    ClientState,
+    is_logged_in,
+    settings_of,
+)
+from invariants.documents import Unreadable
+from invariants.finding import Finding, quoted
+from invariants.fixes import look, noted
+from invariants.model import Account, Session
+from invariants.trust import trust_keys
+
+INVARIANT = "session_can_start_unattended"
+LOGIN = "account_is_logged_in"
+
+
+def judge_readiness(
+    account: Account, session: Session, option: str = "", clients: Clients | None = None
+) -> Finding | None:
+    """Return what Claude Code would stop at, were *session* started under *account*; or None.
+
+    That is its first start (theme, login), the question whether the session's directory is
+    trusted, or the warning about the mode that asks for no permission. The state is
+    ``unreadable`` where that cannot be told. *option* is what a pasted ``launcher`` command needs
+    to reach the same inventory; *clients* keeps what was read for the next question.
+    """
+    clients = Clients() if clients is None else clients
+    try:
+        state, settings = clients.state(account), clients.settings(settings_of(account))
+    except Unreadable as error:
+        return unreadable(INVARIANT, account, error, session)
+    if not state.onboarded:
+        found = _not_onboarded(state)
+        fix = _start(account, session, session.command[:1])
+        return _fault(account, session, "not-onboarded", found, fix)
+    try:
+        keys = trust_keys(session.directory)
+    except OSError as error:
+        found = f"{session.directory} is unreadable: {error.strerror}"
+        fix = look("namei", "-l", session.directory, note="what on the way cannot be read")
+        return _fault(account, session, "unreadable", found, fix)
+    if any(key in state.trusted for key in keys):
+        if not _bypasses(session, settings) or state.may_bypass or settings.may_bypass:
+            return None
+        found = "the warning about bypassing permissions was not accepted"
+        fix = _start(account, session, session.command)
+        return _fault(account, session, "not-accepted", found, fix)
+    found = f"no trust for {keys[0]} in {state.name}"
+    if keys[0] == os.path.realpath(os.path.expanduser("~")):
+        # A yes to the question counts for that start only, and is not written down.
+        fix = "give the session another `directory`: in the home directory it asks each time"
+    else:
+        fix = _start(account, session, session.command[:1])
+    return _fault(account, session, "not-trusted", found, fix)
+
+
+def judge_login(
+    account: Account,
+    option: str = "",
+    environ: Mapping[str, str] | None = None,
+    clients: Clients | None = None,
+) -> Finding | None:
+    """Return a finding where Claude Code has nothing to authenticate with for *account*.
+
+    *environ* is what a session of that account would get of the environment: keys and providers
+    named there count. The state is ``unreadable`` where it cannot be told. Whether the server
+    still takes a login that is there is not asked.
+    """
+    try:
+        state = (Clients() if clients is None else clients).state(account)
+        if is_logged_in(account, state, environ or {}):
+            return None
+    except Unreadable as error:
+        return unreadable(LOGIN, account, error)
+    return Finding(
+        invariant=LOGIN,
+        account=account.name,
+        state="not-logged-in",
+        expected=f"a login of Claude Code in {account.home}",
+        found="no login, no API key and no helper that prints one",
+        fix=noted(f"{home_assignment(account)} claude", "log in there with /login, then /exit"),
+    )
+
+
+def unreadable(
+    invariant: str, account: Account, error: Unreadable, session: Session | None = None
+) -> Finding:
+    """Return the finding that a file of Claude Code's in a home cannot be made sense of."""
+    return Finding(
+        invariant=invariant,
+        account=account.name,
+        session=None if session is None else session.name,
+        state="unreadable",
+        expected=f"files of Claude Code in {account.home} that can be read",
+        found=str(error),
+        fix=look("ls", "-la", account.home, note="what cannot be read; Claude Code keeps backups"),
+    )
+
+
+def _bypasses(session: Session, settings: ClientSettings) -> bool:
+    """Tell whether the session starts in, or can be put into, the mode that asks nothing."""
+    words = session.command
+    flags = {"--dangerously-skip-permissions", "--allow-dangerously-skip-permissions"}
+    if flags & set(words) or "--permission-mode=bypassPermissions" in words:
+        return True
+    if ("--permission-mode", "bypassPermissions") in pairwise(words):
+        return True
+    return settings.bypasses
+
+
+def _not_onboarded(state: ClientState) -> str:
+    if not state.exists:
+        return f"no {state.name}: Claude Code was never started there"
+    return f"{state.name} does not say that the first start was completed"
+
+
+def _start(account: Account, session: Session, words: Sequence[str]) -> str:
+    """Return the command that answers the questions: a start by hand, which the gate would bar."""
+    command = f"({quoted('cd', session.directory)} && {home_assignment(account)} {quoted(*words)})"
+    return noted(command, "answer its questions, then /exit")
+
+
+def home_assignment(account: Account) -> str:
+    """Return the assignment in front of a command; quoted as a whole a shell would run it."""
+    return f"CLAUDE_CONFIG_DIR={quoted(account.home)}"
+
+
+def _fault(account: Account, session: Session, state: str, found: str, fix: str) -> Finding:
+    return Finding(
+        invariant=INVARIANT,
+        account=account.name,
+        session=session.name,
+        state=state,
+        expected=f"{account.name} starts Claude Code in {session.directory} without a question",
+        found=found,
+        fix=fix,
+    )

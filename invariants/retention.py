@@ -1,0 +1,117 @@
+"""How long each home lets the shared transcripts live: the shortest time rules all of them."""
+
+import os
+from collections.abc import Iterable
+from typing import NamedTuple
+
+from invariants.client import Clients, settings_of
+from invariants.documents import Unreadable
+from invariants.finding import Finding
+from invariants.fixes import look
+from invariants.model import Account, Session
+from invariants.readiness import unreadable
+
+HOME, PROJECT = "home_keeps_transcripts", "project_keeps_transcripts"
+DEFAULT_DAYS = 30
+MANAGED = "/etc/claude-code/managed-settings.json"
+
+
+class _Setting(NamedTuple):
+    """A settings file, and whose it is."""
+
+    invariant: str
+    account: str
+    session: str | None
+    path: str
+
+
+class Retention:
+    """Compares `cleanupPeriodDays` of all homes, and of the projects that sessions run in.
+
+    The machine's managed settings win over all, a project's over its home's (measured).
+    """
+
+    def __init__(
+        self,
+        accounts: Iterable[Account],
+        clients: Clients,
+        at_least: int | None = None,
+        managed: str = MANAGED,
+    ) -> None:
+        """Take all accounts, and the days that the inventory asks for, if it does."""
+        self._accounts = list(accounts)
+        self._clients = clients
+        self._at_least = at_least
+        self._managed = managed
+        self._longest: int | None = None
+
+    def judge(self, account: Account) -> Finding | None:
+        """Return why the transcripts live too short under *account*, or None."""
+        setting = _Setting(HOME, account.name, None, settings_of(account))
+        try:
+            return self._judge(setting)
+        except Unreadable as error:
+            return unreadable(HOME, account, error)
+
+    def judge_project(self, session: Session) -> Finding | None:
+        """Return why the settings of a session's project cut the transcripts' life, or None."""
+        for name in ("settings.local.json", "settings.json"):  # the first that says it wins
+            path = os.path.join(session.directory, ".claude", name)
+            setting = _Setting(PROJECT, session.account, session.name, path)
+            try:
+                if self._clients.settings(path).days is not None:
+                    return self._judge(setting)
+            except Unreadable as error:
+                fix = look("ls", "-l", path, note="Claude Code asks what to do about this file")
+                wanted = f"settings in {os.path.dirname(path)} that can be read"
+                return _fault(setting, "unreadable", wanted, f"{error} ({path})", fix)
+        return None
+
+    def _judge(self, setting: _Setting) -> Finding | None:
+        days, wanted = self._days(setting.path), self._wanted()
+        if days is not None and days >= wanted:
+            return None
+        fix = f'set "cleanupPeriodDays": {wanted} in {setting.path}'
+        expected = f"transcripts are kept for {wanted} days"
+        if days is None:
+            found = f"cleanupPeriodDays in {setting.path} is no whole number above 0"
+            return _fault(setting, "invalid", expected, found, fix)
+        who = "the inventory asks for" if wanted == self._at_least else "another home keeps"
+        found = f"{setting.path} lets them be deleted after {days} days; {who} {wanted}"
+        return _fault(setting, "too-short", expected, found, fix)
+
+    def _days(self, path: str) -> int | None:
+        """Return the days that count where the settings at *path* do; None for a wrong value.
+
+        Raises Unreadable.
+        """
+        for place in (self._managed, path):
+            days = self._clients.settings(place).days
+            if days is not None:
+                whole = days if isinstance(days, int) and not isinstance(days, bool) else 0
+                return whole if whole > 0 else None
+        return DEFAULT_DAYS
+
+    def _wanted(self) -> int:
+        """Return the most that any home or the inventory asks for."""
+        if self._longest is None:
+            self._longest = self._at_least or 1
+            for account in self._accounts:
+                try:
+                    days = self._days(settings_of(account))
+                except Unreadable:  # told by that account's own check
+                    continue
+                self._longest = max(self._longest, days or DEFAULT_DAYS)
+        return self._longest
+
+
+def _fault(setting: _Setting, state: str, expected: str, found: str, fix: str) -> Finding:
+    return Finding(
+        invariant=setting.invariant,
+        account=setting.account,
+        session=setting.session,
+        state=state,
+        expected=expected,
+        found=found,
+        fix=fix,
+    )

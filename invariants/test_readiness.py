@@ -1,0 +1,37 @@
+"""Readiness: account × session, for the accounts that a session may be started under."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from invariants.client import Clients
+from invariants.finding import Finding
+from invariants.model import Account, Session
+from invariants.plugin import Judged
+from invariants.readiness import judge_readiness
+from invariants.sessions import judge_directory
+
+
+def test_session_can_start_unattended(
+    account: Account,
+    session: Session,
+    clients: Clients,
+    judged: Judged,
+    option: str,
+    reachable: Callable[[Account], bool],
+    expose: Callable[[Finding | None], None],
+) -> None:
+    """Claude Code starts there without a question, since at a boot or a switch nobody answers.
+
+    Why: the first start, a directory that is not trusted (default: no, exit) and the mode that
+    bypasses permissions (default: no, exit) each stop at a dialog, in each home of its own.
+    `settings.json` that is no JSON does so too.
+    Source: measured with three versions, docs/claude-code.md and tests/claude/test_readiness.py.
+    For sessions whose program is `claude`, without `-p`, under each account of their `failover`.
+    To do: start Claude Code once by hand with that home, in that directory, and answer.
+    """
+    if not reachable(account):
+        return
+    if session.name in judged.directories and judge_directory(session) is not None:
+        return  # one cause, one failure: the directory's own check tells
+    expose(judge_readiness(account, session, option, clients))

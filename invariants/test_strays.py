@@ -1,0 +1,23 @@
+"""Strays: homes of Claude Code that the inventory does not name."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+
+from invariants.finding import Finding
+from invariants.inventory import Inventory
+from invariants.strays import judge_strays
+
+
+def test_no_home_is_left_out(
+    inventory: Inventory, expose: Callable[[Finding | None], None]
+) -> None:
+    """No other home of the user keeps conversations of its own, which no account would find.
+
+    Why: what was begun there cannot be resumed under any account, and nothing says so.
+    Source: upstream report #27978 (`CLAUDE_CONFIG_DIR` ignored in places, so that `~/.claude` is
+    used). Looked at are directories beside the homes, and `~/.claude…`.
+    To do: name it as an account and adopt its `projects`; or switch this off with the reason.
+    """
+    expose(judge_strays(inventory.accounts, inventory.links, os.path.expanduser("~")))
