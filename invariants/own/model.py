@@ -1,0 +1,37 @@
+"""The operator's own invariants as they are read from their files, before anything of them runs."""
+
+from typing import NamedTuple
+
+BROKEN = "broken"
+"""The state of an own invariant that does not hold: what is wrong is in the finding's words."""
+
+
+class OwnTest(NamedTuple):
+    """One test: its invariant's name, its arguments, what must hold, and the fix."""
+
+    invariant: str
+    arguments: tuple[str, ...]
+    holds: str
+    fix: str
+
+
+class OwnFile(NamedTuple):
+    """One file: its path as the inventory names it, its whole source, and its tests."""
+
+    path: str
+    source: bytes
+    tests: tuple[OwnTest, ...]
+
+
+class Unjudged(NamedTuple):
+    """A directory or file of the operator's that cannot be judged, and why."""
+
+    path: str
+    reason: str
+
+
+class Own(NamedTuple):
+    """All that the inventory's directories hold."""
+
+    files: tuple[OwnFile, ...]
+    unjudged: tuple[Unjudged, ...]

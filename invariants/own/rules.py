@@ -1,0 +1,145 @@
+"""What a file of own invariants may hold, so that it can be said beforehand which tests must run.
+
+Read with :mod:`ast`: nothing is executed. Whatever could hide a test, or make one pass that did
+not run, is refused with its line instead of being understood half.
+"""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator
+
+from invariants.checks import FAMILIES
+from invariants.finding import quoted
+from invariants.own.model import OwnTest
+
+SUBJECTS = ("account", "link", "session")
+ARGUMENTS = (*SUBJECTS, "inventory")
+MAX_NAME = 100
+
+_Function = ast.FunctionDef | ast.AsyncFunctionDef
+_NAMING = ast.ClassDef | ast.ExceptHandler | ast.MatchAs | ast.MatchStar
+_SCOPES = (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda, ast.ClassDef)
+
+
+class RuleBroken(Exception):
+    """A file cannot be judged; the text says in which line, why, and what to write instead."""
+
+
+def read_tests(source: bytes, path: str) -> tuple[OwnTest, ...]:
+    """Return the tests of a file, in its order. Raises RuleBroken at the first that is refused.
+
+    >>> read_tests(b"def test_it_holds(account): assert account.home", "/d/test_a.py")[0].holds
+    'it holds'
+    """
+    before, null, _ = source.partition(b"\0")
+    if null:  # which line it is in not every Python tells
+        line = before.count(b"\n") + 1
+        raise RuleBroken(f"line {line}: source code string cannot contain null bytes")
+    try:
+        tree = ast.parse(source, path)
+    except SyntaxError as error:
+        raise RuleBroken(f"line {error.lineno or 1}: {error.msg}") from error
+    except (ValueError, RecursionError, MemoryError) as error:
+        raise RuleBroken(f"not Python: {error}") from error
+    tests: dict[str, OwnTest] = {}
+    for node in ast.walk(tree):
+        if isinstance(node, _Function) and node.name.startswith("test"):
+            _refuse_if(node not in tree.body, node, "is not at the top of the file")
+            _refuse_if(node.name in tests, node, "is defined twice")
+            tests[node.name] = _test(node, path)
+    if not tests:
+        raise RuleBroken("holds no test: write at least one function test_…")
+    for node in ast.walk(tree):
+        for name in _bound(node):
+            hook = name.startswith("pytest_") and not isinstance(node, ast.alias)
+            if name in tests or hook:
+                line = getattr(node, "lineno", 0)
+                what = "a hook of pytest's" if hook else "a test already"
+                raise RuleBroken(f"line {line}: {name} is {what}, and may not be defined here")
+    return tuple(tests.values())
+
+
+def _bound(node: ast.AST) -> Iterator[str]:
+    """Yield the names that a node binds or deletes, tests themselves left out."""
+    if isinstance(node, ast.Name) and not isinstance(node.ctx, ast.Load):
+        yield node.id
+    elif isinstance(node, ast.alias):
+        yield node.asname or node.name.partition(".")[0]
+    elif isinstance(node, _Function):
+        if not node.name.startswith("test"):
+            yield node.name
+    elif isinstance(node, _NAMING) and node.name:
+        yield node.name
+
+
+def _refuse_if(wrong: bool, node: _Function, reason: str) -> None:
+    if wrong:
+        raise RuleBroken(f"line {node.lineno}: {node.name} {reason}")
+
+
+def _test(node: _Function, path: str) -> OwnTest:
+    name = node.name.removeprefix("test_")
+    _refuse_if(name == node.name or not name, node, "is no test: name it test_…, or not test…")
+    _refuse_if(len(name) > MAX_NAME, node, f"is too long a name: at most {MAX_NAME} characters")
+    _refuse_if(name in FAMILIES, node, "is an invariant of claude-failover: take another name")
+    _refuse_if(isinstance(node, ast.AsyncFunctionDef), node, "is async: pytest would not run it")
+    for inner in _own_nodes(node):
+        yields = isinstance(inner, ast.Yield | ast.YieldFrom)
+        _refuse_if(yields, node, "yields: it would not run")
+        returns = isinstance(inner, ast.Return) and inner.value is not None
+        _refuse_if(returns, node, "returns something: assert it instead")
+        compares = isinstance(inner, ast.Expr) and isinstance(inner.value, ast.Compare)
+        _refuse_if(compares, node, "compares without an assert: it could not fail")
+    body = [one for one in node.body if not _says_nothing(one)]
+    _refuse_if(not body, node, "does nothing: it could not fail")
+    doc = " ".join((ast.get_docstring(node) or "").partition("\n\n")[0].split())
+    fix = _fix(node) or f"{quoted('less', f'+{node.lineno}', path)}  # look: what it asks for"
+    return OwnTest(name, _arguments(node), doc or name.replace("_", " "), fix)
+
+
+def _own_nodes(node: _Function) -> Iterator[ast.AST]:
+    """Yield what stands in a function, without what stands in functions within it."""
+    left: list[ast.AST] = list(node.body)
+    while left:
+        one = left.pop()
+        yield one
+        if not isinstance(one, _SCOPES):
+            left += ast.iter_child_nodes(one)
+
+
+def _says_nothing(node: ast.stmt) -> bool:
+    constant = isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant)
+    return constant or isinstance(node, ast.Pass)
+
+
+def _arguments(node: _Function) -> tuple[str, ...]:
+    given = node.args
+    names = tuple(argument.arg for argument in given.args)
+    plain = not (given.posonlyargs or given.vararg or given.kwonlyargs or given.kwarg)
+    _refuse_if(not plain or bool(given.defaults), node, "takes more than plain arguments")
+    unknown = ", ".join(name for name in names if name not in ARGUMENTS)
+    known = ", ".join(ARGUMENTS)
+    _refuse_if(bool(unknown), node, f"takes {unknown}: known are {known}; call a function instead")
+    return names
+
+
+def _fix(node: _Function) -> str | None:
+    """Return the text of ``@pytest.mark.fix("…")``, the one decorator that a test may have."""
+    text = None
+    for decorator in node.decorator_list:
+        said = _said(decorator)
+        wrong = "has a decorator other than @pytest.mark.fix('…') with one line of text, once"
+        _refuse_if(text is not None or said is None or not said.isprintable(), node, wrong)
+        text = said
+    return text
+
+
+def _said(decorator: ast.expr) -> str | None:
+    """Return the text in ``pytest.mark.fix("…")``; None for all else."""
+    if not isinstance(decorator, ast.Call) or ast.unparse(decorator.func) != "pytest.mark.fix":
+        return None
+    match decorator.args, decorator.keywords:
+        case [ast.Constant(str(said))], []:
+            return said
+    return None

@@ -1,0 +1,207 @@
+"""Own invariants in the gate: the operator's files, judged beside the families, never instead.
+
+They are run apart from the families of ``invariants/`` and after them, in processes of their own:
+Python lets a module change every other one of its process, so a file that replaces a function
+of pytest's would otherwise have a say in what is told of the links.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import pickle
+from collections.abc import Mapping, Sequence
+from time import monotonic
+from typing import Any
+
+from invariants.finding import Finding, quoted
+from invariants.inventory import Inventory
+from invariants.own.cases import own_checks
+from invariants.own.model import OwnFile
+from invariants.own.reading import read_own
+from launcher.bounded import bounded
+from launcher.errors import Interrupted, NotJudged
+from launcher.gate import TROUBLE
+from launcher.interrupts import Waiting
+from launcher.pytest_child import PytestChild, Run
+from launcher.verdict import NOT_JUDGED, Colour, Failure, Gate, Verdict, judge
+
+_LISTED = 3
+
+
+def with_own(
+    gate: Gate,
+    inventory: Inventory,
+    environ: Mapping[str, str],
+    waiting: Waiting,
+    until: float,
+) -> Gate:
+    """Return *gate* with the operator's own invariants judged too, until the clock says *until*.
+
+    *until* is a time of the monotonic clock. Whatever kept a file from being judged is a failure
+    "not-judged" of it: alone, such failures turn green to unknown; beside one that is broken the
+    verdict is red. Never raises for what goes wrong with the run, or a signal. *waiting* is used
+    for all waits.
+    """
+    verdicts: list[Verdict] = []
+    documents: list[dict[str, Any]] = []
+    directories = inventory.settings.invariants
+    try:
+        own = bounded(lambda: read_own(directories), _left(until, inventory), waiting)
+        verdicts += [_not_judged(one.path, one.reason) for one in own.unjudged]
+        # What calls for no check (tests of sessions, and there are none) has nothing to run.
+        files = [file for file in own.files if own_checks(file, inventory)]
+        if files:
+            limit = _left(until, inventory)
+            for verdict, document in _run(files, inventory, environ, waiting, limit):
+                verdicts.append(verdict)
+                documents.append(document)
+    except NotJudged as error:
+        verdicts += [_not_judged(path, str(error)) for path in directories]
+    except Interrupted as error:
+        verdicts.append(Verdict(Colour.UNKNOWN, str(error)))
+    except TROUBLE as error:
+        verdicts.append(Verdict(Colour.UNKNOWN, f"own invariants could not be run: {error!r}"))
+    return gate._replace(
+        verdict=_joined(gate.verdict, verdicts),
+        document=_with_documents(gate.document, documents),
+    )
+
+
+def _left(until: float, inventory: Inventory) -> float:
+    left = until - monotonic()
+    if left <= 0:
+        limit = inventory.settings.timeout
+        raise NotJudged(f"no time was left of the gate's {limit:g} s")
+    return left
+
+
+def _run(
+    files: Sequence[OwnFile],
+    inventory: Inventory,
+    environ: Mapping[str, str],
+    waiting: Waiting,
+    limit: float,
+) -> list[tuple[Verdict, dict[str, Any]]]:
+    """Run *files*; return for each its verdict and pytest's document, which may be empty."""
+    with PytestChild(environ, "own_child.py") as child:
+        run = child.run(pickle.dumps((inventory, files)), limit, waiting)
+    results = _results(run.document)
+    judged: list[tuple[Verdict, dict[str, Any]]] = []
+    for file in files:
+        expected = own_checks(file, inventory)
+        if (result := results.get(file.path)) is None:
+            reason = _unfinished(file, run, inventory.settings.timeout)
+            judged.append((_not_judged(file.path, reason, len(expected)), {}))
+            continue
+        document, status = _parsed(result.get("document")), result.get("status")
+        verdict = judge(status if isinstance(status, int) else -1, document, expected)
+        if verdict.colour is Colour.UNKNOWN and not verdict.failures:
+            verdict = _not_judged(file.path, verdict.reason or "", len(expected))
+        judged.append((_blamed_on(file.path, verdict), document))
+    return judged
+
+
+def _unfinished(file: OwnFile, run: Run, timeout: float) -> str:
+    """Say why a file has no result: its process hung, or one before it, or all were ended."""
+    if run.status is not None:
+        return f"it was not run: own invariants' process ended with {run.status} ({run.output})"
+    path, _, check = run.current.partition("::")
+    late = f"no verdict within {timeout:g} s"
+    if path == file.path:
+        return f"{late}, hung at {check or 'its import'}"
+    return f"{late}, it was not run: {run.current or 'pytest'} hung before"
+
+
+def _results(content: bytes) -> dict[str, dict[str, Any]]:
+    results = {}
+    for line in content.splitlines():
+        try:
+            result = json.loads(line)
+        except ValueError:
+            continue  # torn: its writer was ended at it
+        if isinstance(result, dict) and isinstance(result.get("path"), str):
+            results[result["path"]] = result
+    return results
+
+
+def _parsed(content: object) -> dict[str, Any]:
+    try:
+        document = json.loads(str(content))
+    except ValueError:
+        return {}
+    return document if isinstance(document, dict) else {}
+
+
+def _not_judged(path: str, reason: str, expected: int = 1) -> Verdict:
+    """Return the verdict on what could not be judged, a file or a directory, as one failure."""
+    finding = Finding(
+        invariant=os.path.basename(path),
+        state=NOT_JUDGED,
+        expected="own invariants that can be judged",
+        found=f"{path}: {reason}",
+        fix=_correct(path),
+    )
+    return Verdict(Colour.UNKNOWN, reason, (Failure(path, finding),), expected)
+
+
+def _correct(path: str) -> str:
+    return f"{quoted('ls', '-l', path)}  # look: correct what is found, then launcher check"
+
+
+def _blamed_on(path: str, verdict: Verdict) -> Verdict:
+    """Return *verdict* with the fix of what could not be judged: the file is the operator's."""
+    failures = tuple(
+        failure._replace(finding=failure.finding._replace(fix=_correct(path)))
+        if failure.finding.state == NOT_JUDGED
+        else failure
+        for failure in verdict.failures
+    )
+    return verdict._replace(failures=failures)
+
+
+def _joined(verdict: Verdict, others: Sequence[Verdict]) -> Verdict:
+    """Return one verdict on all: green where all are, and unknown where the families' was.
+
+    Red needs something that is broken for certain, in the families or in an own invariant.
+    """
+    failures = tuple(failure for one in (verdict, *others) for failure in one.failures)
+    own = tuple(failure for one in others for failure in one.failures)
+    broken = any(failure.finding.state != NOT_JUDGED for failure in failures)
+    reasons = [verdict.reason] if verdict.reason else []
+    reasons += [one.reason or "" for one in others if not one.failures and one.reason]
+    if unjudged := [one.finding for one in own if one.finding.state == NOT_JUDGED]:
+        more = f" and {len(unjudged) - _LISTED} more" if len(unjudged) > _LISTED else ""
+        said = "; ".join(finding.found for finding in unjudged[:_LISTED])
+        reasons.append(f"own invariants could not be judged: {said}{more}")
+    if all(one.colour is Colour.GREEN for one in (verdict, *others)):
+        colour = Colour.GREEN
+    elif broken and verdict.colour is not Colour.UNKNOWN:
+        colour = Colour.RED
+    else:
+        colour = Colour.UNKNOWN
+    return Verdict(
+        colour,
+        "; ".join(reasons) if colour is Colour.UNKNOWN else None,
+        failures,
+        sum(one.expected for one in (verdict, *others)),
+        sum(one.passed for one in (verdict, *others)),
+    )
+
+
+def _with_documents(
+    document: dict[str, Any], others: Sequence[Mapping[str, Any]]
+) -> dict[str, Any]:
+    """Return pytest's document with the tests of *others* in it, as one run would have had them."""
+    if not document or not others:
+        return document
+    whole = dict(document)
+    whole["summary"] = dict(document.get("summary", {}))
+    for other in others:
+        for key in ("tests", "collectors"):
+            whole[key] = [*whole.get(key, []), *other.get(key, [])]
+        for name, count in other.get("summary", {}).items():
+            whole["summary"][name] = whole["summary"].get(name, 0) + count
+        whole["exitcode"] = max(whole.get("exitcode", 0), other.get("exitcode", 0))
+        whole["duration"] = whole.get("duration", 0.0) + other.get("duration", 0.0)
+    return whole
