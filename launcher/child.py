@@ -7,6 +7,8 @@ the VM goes through descriptors that its parent made for this very run.
 
 from __future__ import annotations
 
+import gc
+import importlib
 import json
 import os
 import signal
@@ -16,8 +18,15 @@ from typing import Any
 _OFF = (
     *("cacheprovider", "doctest", "unittest", "junitxml", "pastebin", "stepwise", "setuponly"),
     *("setupplan", "faulthandler", "unraisableexception", "threadexception", "logging"),
-    *("debugging", "warnings"),
+    *("debugging", "warnings", "tmpdir", "monkeypatch", "recwarn", "skipping", "subtests"),
 )
+"""Plugins of pytest that no invariant needs. Without the one for skips, a mark skips nothing."""
+
+_EARLY = ("pytest", "pytest_jsonreport.plugin", "invariants.plugin")
+"""What can be imported before the word to go on."""
+
+_GARBAGE = 50_000
+"""How many new objects make the collector look: at Python's 700 it looks 40 times in vain."""
 
 ARGUMENTS = (
     "-q",
@@ -83,30 +92,61 @@ class Recorder:
         self.document = json_report
 
 
-def main(arguments: list[str]) -> int:
-    """Run the invariants; return pytest's exit code.
-
-    *arguments*: the directory that holds ``invariants/``, the time limit in seconds, and the
-    numbers of three descriptors: the pickled inventory, the document, and the current check.
-    """
-    root, limit, inventory, document, current = arguments
-    # The parent enforces the limit; this ends a child whose parent was killed.
-    signal.alarm(int(float(limit)) + 5)
+def prepare(root: str) -> None:
+    """Import what can be had before there is anything to run, from *root* what is ours."""
     if root not in sys.path:
         sys.path.insert(0, root)
+    gc.disable()  # what is imported stays: looking for garbage in it costs a tenth of the run
+    for name in _EARLY:
+        importlib.import_module(name)
+    gc.freeze()
+    gc.set_threshold(_GARBAGE, 10, 10)
+    gc.enable()
+
+
+def word_to_go_on() -> float | None:
+    """Wait for the launcher's word, a line on standard input; return the time limit in seconds.
+
+    None where the launcher has nothing to run, or is gone.
+    """
+    line = os.read(0, 64)
+    if not line:
+        return None
+    os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
+    return float(line)
+
+
+def run(root: str, limit: float, inventory: int, document: int, current: int) -> int:
+    """Run the invariants; return pytest's exit code.
+
+    *root* is the directory that holds ``invariants/``, *limit* the time limit in seconds; the rest
+    are descriptors: the pickled inventory, the document, and the current check.
+    """
     import pickle
 
     import pytest
 
-    with open(int(inventory), "rb") as file:
-        recorder = Recorder(pickle.load(file), int(current))
+    # The parent enforces the limit; this ends a child whose parent was killed.
+    signal.alarm(int(limit) + 5)
+    with open(inventory, "rb") as file:
+        recorder = Recorder(pickle.load(file), current)
     tests = os.path.join(root, "invariants")
     pinned = ["-c", os.devnull, f"--rootdir={root}", f"--confcutdir={tests}"]
     code = int(pytest.main([tests, *pinned, *ARGUMENTS], plugins=[recorder]))
-    with open(int(document), "w", encoding="ascii") as file:
+    with open(document, "w", encoding="ascii") as file:
         json.dump(recorder.document, file, separators=(",", ":"))
     return code
 
 
+def main(arguments: list[str]) -> int:
+    """Get ready, wait for the word, run; *arguments* are those of :func:`run` but for the limit."""
+    root, *descriptors = arguments
+    prepare(root)
+    limit = word_to_go_on()
+    return 0 if limit is None else run(root, limit, *map(int, descriptors))
+
+
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    code = main(sys.argv[1:])
+    sys.stdout.flush()
+    os._exit(code)  # taking the interpreter apart, object by object, is of no use to anybody

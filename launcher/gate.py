@@ -5,35 +5,21 @@ from __future__ import annotations
 import json
 import os
 import pickle
-import signal
 import subprocess
-import sys
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
-from typing import IO, Any, cast
+from contextlib import ExitStack
+from typing import Any
 
-from invariants.checks import Check, directory, expected_checks
-from invariants.inventory import VARIABLE, Inventory
+from invariants.checks import Check, expected_checks
+from invariants.inventory import Inventory
 from launcher.errors import Interrupted
-from launcher.interrupts import Interrupts
-from launcher.verdict import Colour, Verdict, judge
+from launcher.interrupts import Interrupts, Waiting
+from launcher.pytest_child import PytestChild, Run
+from launcher.verdict import Colour, Gate, Verdict, judge
 
-_KEPT = frozenset(
-    {"HOME", "USER", "LOGNAME", "PATH", "LANG", "TZ", "LD_LIBRARY_PATH", "XDG_CONFIG_HOME"}
-) | {VARIABLE}
-_TAIL = 4096
-_PATIENCE = 2.0
-
-
-@dataclass(frozen=True, slots=True)
-class Gate:
-    """One gate: its verdict, pytest's document, and when it ran (seconds since the epoch)."""
-
-    verdict: Verdict
-    document: dict[str, Any]
-    started: float
-    finished: float
+TROUBLE = (OSError, MemoryError, ValueError, subprocess.SubprocessError)
+"""What can go wrong with a run that is no fault of this program's."""
 
 
 def validate_all(
@@ -41,38 +27,71 @@ def validate_all(
     *,
     environ: Mapping[str, str] = os.environ,
     interrupts: Interrupts | None = None,
+    child: PytestChild | None = None,
 ) -> Gate:
     """Run every invariant that *inventory* calls for and judge the run: all accounts, all problems.
 
     Takes at most the inventory's ``timeout`` (and two seconds to end what hangs). Never raises
     for what goes wrong with the run: that is the verdict unknown, with its reason. A signal
-    while it runs, noted by *interrupts*, is such a reason too. Nothing is published.
+    while it runs, noted by *interrupts*, is such a reason too; without them signals do what they
+    did before, and any thread may call. *child* is one that was started beforehand, and is the
+    caller's. Nothing is published.
     """
     if interrupts is None:
-        with Interrupts() as noted:
-            return validate_all(inventory, environ=environ, interrupts=noted)
+        with Interrupts(signals=()) as nothing:
+            return validate_all(inventory, environ=environ, interrupts=nothing, child=child)
     started, clock = time.time(), time.monotonic()
+    outcome: Run | Exception
+    try:
+        with ExitStack() as opened:
+            child = child or opened.enter_context(PytestChild(environ))
+            outcome = child.run(pickle.dumps(inventory), inventory.settings.timeout, interrupts)
+    except (*TROUBLE, Interrupted) as error:
+        outcome = error
+    seconds = time.monotonic() - clock
+    return judged(inventory, environ, outcome, started, seconds, interrupts)
+
+
+def judged(
+    inventory: Inventory,
+    environ: Mapping[str, str],
+    outcome: Run | Exception,
+    started: float,
+    seconds: float,
+    waiting: Waiting,
+) -> Gate:
+    """Judge a run that began at *started* (epoch seconds) and took *seconds*; or what ended it.
+
+    The operator's own invariants, if the inventory names any, are run here, in the time that is
+    left, with *waiting* for what has to be done meanwhile: no verdict is made without them.
+    """
     expected = expected_checks(inventory, environ)
     document: dict[str, Any] = {}
-    try:
-        run = _run(inventory, environ, interrupts)
-        if run.status is None:
-            reason = f"no verdict within {inventory.settings.timeout:g} s"
-            if run.current in expected:
-                reason += f", hung at {_subject(expected[run.current], inventory)}"
-            verdict = Verdict(Colour.UNKNOWN, reason)
-        else:
-            document = _parsed(run.document)
-            verdict = judge(run.status, document, expected)
-            if verdict.colour is Colour.UNKNOWN and not document and run.output:
-                verdict = replace(verdict, reason=f"{verdict.reason} ({run.output})")
-    except (OSError, MemoryError, ValueError, subprocess.SubprocessError) as error:
-        verdict = Verdict(Colour.UNKNOWN, f"the gate could not be run: {error!r}")
-    except Interrupted as error:
-        verdict = Verdict(Colour.UNKNOWN, str(error))
+    if isinstance(outcome, Interrupted):
+        verdict = Verdict(Colour.UNKNOWN, str(outcome))
+    elif isinstance(outcome, Exception):
+        verdict = Verdict(Colour.UNKNOWN, f"the gate could not be run: {outcome!r}")
+    elif outcome.status is None:
+        reason = f"no verdict within {inventory.settings.timeout:g} s"
+        if outcome.current in expected:
+            reason += f", hung at {_subject(expected[outcome.current], inventory)}"
+        verdict = Verdict(Colour.UNKNOWN, reason)
+    else:
+        document = _parsed(outcome.document)
+        verdict = judge(outcome.status, document, expected)
+        if verdict.colour is Colour.UNKNOWN and not document and outcome.output:
+            verdict = verdict._replace(reason=f"{verdict.reason} ({outcome.output})")
     if not verdict.expected:
-        verdict = replace(verdict, expected=len(expected))
-    return Gate(verdict, document, started, started + time.monotonic() - clock)
+        verdict = verdict._replace(expected=len(expected))
+    gate = Gate(verdict, document, started, started + seconds)
+    if not inventory.settings.invariants:
+        return gate
+    from launcher.own import with_own  # who has none does not pay for it
+
+    clock = time.monotonic()
+    until = clock + inventory.settings.timeout - seconds
+    gate = with_own(gate, inventory, environ, waiting, until)
+    return gate._replace(finished=gate.finished + time.monotonic() - clock)
 
 
 def _subject(check: Check, inventory: Inventory) -> str:
@@ -84,120 +103,6 @@ def _subject(check: Check, inventory: Inventory) -> str:
         return f"{check.account} {check.link or 'home'} ({inventory.account(check.account).home})"
     paths = [link.target for link in inventory.links if link.name == check.link]
     return f"target of {check.link} ({paths[0]})" if paths else check.invariant
-
-
-def gate_environment(environ: Mapping[str, str]) -> dict[str, str]:
-    """Return what of *environ* the child gets: nothing that pytest or Python listens to."""
-    return {
-        name: value for name, value in environ.items() if name in _KEPT or name.startswith("LC_")
-    }
-
-
-@dataclass(frozen=True, slots=True)
-class _Run:
-    """How a child ended: its exit status (None: the time limit), and what it left."""
-
-    status: int | None
-    document: bytes
-    current: str
-    output: str
-
-
-def _run(inventory: Inventory, environ: Mapping[str, str], interrupts: Interrupts) -> _Run:
-    here = os.path.dirname(os.path.abspath(__file__))
-    if directory() != os.path.join(os.path.dirname(here), "invariants"):
-        # Another copy, by PYTHONPATH or a leftover: what is judged would not be what is run.
-        raise ValueError(f"invariants stand in {directory()}, and not beside {here}")
-    limit = inventory.settings.timeout
-    with _memory("inventory") as given, _memory("document") as made, _memory("check") as current:
-        given.write(pickle.dumps(inventory))
-        given.flush()
-        given.seek(0)
-        shared = [file.fileno() for file in (given, made, current)]
-        command = [sys.executable, "-I", "-X", "utf8", os.path.join(here, "child.py")]
-        command += [os.path.dirname(here), str(limit), *map(str, shared)]
-        child = subprocess.Popen(
-            command,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            env=gate_environment(environ),
-            cwd="/",
-            pass_fds=shared,
-            start_new_session=True,
-        )
-        try:
-            output = _wait(child, limit, interrupts)
-        finally:
-            _end(child)
-        status = child.returncode if output is not None else None
-        return _Run(status, _content(made), _first_line(_content(current)), output or "")
-
-
-def _memory(name: str) -> IO[bytes]:
-    """Open a file without a name or a disk: full disks and stale files cannot interfere."""
-    return open(os.memfd_create(f"claude-failover-{name}"), "w+b")
-
-
-def _wait(child: subprocess.Popen[bytes], limit: float, interrupts: Interrupts) -> str | None:
-    """Wait for the child's end; return the last line it printed, or None when time is over."""
-    ending, pipe = os.pidfd_open(child.pid), cast(IO[bytes], child.stdout).fileno()
-    os.set_blocking(pipe, False)
-    tail = b""
-    until = time.monotonic() + limit
-    watched = [ending, pipe]
-    try:
-        while (left := until - time.monotonic()) > 0:
-            ready = interrupts.poll(watched, left)
-            if pipe in ready:
-                chunk = _read(pipe)
-                tail = (tail + chunk)[-_TAIL:]
-                if not chunk:
-                    watched = [ending]
-            if ending in ready:
-                child.wait()
-                return _last_line(tail)
-        return None
-    finally:
-        os.close(ending)
-
-
-def _read(pipe: int) -> bytes:
-    try:
-        return os.read(pipe, 65536)
-    except BlockingIOError:
-        return b""
-
-
-def _end(child: subprocess.Popen[bytes]) -> None:
-    """Kill what is left of the child's process group, and do not wait for what cannot die.
-
-    A process in an uninterruptible system call (a dead mount) outlives even SIGKILL.
-    """
-    try:
-        os.killpg(child.pid, signal.SIGKILL)
-    except ProcessLookupError:
-        pass
-    if child.stdout is not None:
-        child.stdout.close()
-    try:
-        child.wait(_PATIENCE)
-    except subprocess.TimeoutExpired:
-        child.returncode = -signal.SIGKILL  # keeps Popen from warning about a child left behind
-
-
-def _content(file: IO[bytes]) -> bytes:
-    file.seek(0)
-    return file.read()
-
-
-def _first_line(content: bytes) -> str:
-    return content.partition(b"\n")[0].decode(errors="replace")
-
-
-def _last_line(content: bytes) -> str:
-    lines = [line.strip() for line in content.decode(errors="replace").splitlines()]
-    return next((line for line in reversed(lines) if line), "")
 
 
 def _parsed(content: bytes) -> dict[str, Any]:

@@ -5,35 +5,50 @@ from __future__ import annotations
 import errno
 import json
 import os
-import re
-import socket
 import stat
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from contextlib import suppress
-from dataclasses import replace
 from typing import Any
 
 from invariants.inventory import Inventory, InventoryError
+from invariants.opening import open_at_once
 from invariants.schema import DEFAULT_STATE
+from launcher import history
+from launcher.directories import make_readable
 from launcher.errors import NotJudged
-from launcher.gate import Gate
-from launcher.processes import boot_id
+from launcher.output import Output
+from launcher.processes import Process, boot_id
+from launcher.replacing import replace_file
 from launcher.sessions import SessionStatus
-from launcher.verdict import Colour, Verdict
+from launcher.verdict import Colour, Gate, Verdict
 
 SCHEMA = 1
-MODE = 0o644
 _OPENING = b'{"failover":'
 
 
+class NoReport(Exception):
+    """What was read is no report that this version can read; the text says why.
+
+    ``document`` is what was read, where it is one of another version: it may tell whose it is.
+    """
+
+    def __init__(self, text: str, document: Mapping[str, Any] | None = None) -> None:
+        super().__init__(text)
+        self.document = document or {}
+
+
 def failover_key(
-    inventory: Inventory, gate: Gate, sessions: Iterable[SessionStatus]
+    inventory: Inventory,
+    gate: Gate,
+    sessions: Iterable[SessionStatus],
+    keeper: Process | None = None,
 ) -> dict[str, Any]:
     """Return the report's ``failover`` key for one gate: what monitors and ``--json`` read.
 
-    ``started`` and ``finished`` are seconds since the epoch. No environment variable, no
-    credential and nothing that a session printed is in it.
+    ``started`` and ``finished`` are seconds since the epoch; ``keeper``, where there is one, is
+    the ``launcher watch`` that replaces the report when it is true no longer. No environment
+    variable, no credential and nothing that a session printed is in it.
     """
     verdict = gate.verdict
     return {
@@ -42,10 +57,12 @@ def failover_key(
         "finished": round(gate.finished, 3),
         "expected": verdict.expected,
         "passed": verdict.passed,
+        "off": dict(inventory.demands.off),
         "failures": [
             {"nodeid": failure.nodeid, **failure.finding.as_json()} for failure in verdict.failures
         ],
         "sessions": [session.as_report() for session in sessions],
+        **({"keeper": {"pid": keeper.pid, "start": keeper.start}} if keeper else {}),
     }
 
 
@@ -54,54 +71,121 @@ def _header(inventory: str, verdict: Verdict) -> dict[str, Any]:
         "schema": SCHEMA,
         "verdict": verdict.colour.value,
         "reason": verdict.reason,
-        "host": socket.gethostname(),
+        "host": os.uname().nodename,
         "boot_id": boot_id(),
         "inventory": inventory,
     }
 
 
-def published(inventory: Inventory, gate: Gate, sessions: Iterable[SessionStatus]) -> Gate:
-    """Publish *gate*; return it, turned unknown with the reason where that cannot be done."""
+def published(
+    inventory: Inventory,
+    gate: Gate,
+    sessions: Iterable[SessionStatus],
+    *,
+    passing: bool = False,
+    keeper: Process | None = None,
+) -> Gate:
+    """Publish *gate*; return it, turned unknown with the reason where that cannot be done.
+
+    What is then known goes into the history and the metrics, unless it is *passing*: said for as
+    long as a launcher is at work. Where these cannot be kept is said on standard error, no more.
+
+    What a *keeper* publishes is not flushed to the disk: after a power cut the report is of
+    another boot, and no longer counts, whatever it says.
+    """
+    sessions = tuple(sessions)
     try:
-        key = failover_key(inventory, gate, sessions)
-        publish(inventory.settings.report, key, gate.document)
+        key = failover_key(inventory, gate, sessions, keeper)
+        publish(inventory.settings.report, key, gate.document, durable=keeper is None)
     except NotJudged as error:
         reasons = [gate.verdict.reason, str(error)]
         reason = "; ".join(reason for reason in reasons if reason)
-        verdict = replace(gate.verdict, colour=Colour.UNKNOWN, reason=reason)
-        return replace(gate, verdict=verdict)
+        verdict = gate.verdict._replace(colour=Colour.UNKNOWN, reason=reason)
+        gate, passing = gate._replace(verdict=verdict), False
+    if not passing:
+        _say(history.record(inventory, gate))
+        _tell_metrics(inventory, gate, sessions)
     return gate
 
 
-def announce(inventory: Inventory, reason: str) -> None:
-    """Make the report unknown until a gate replaces it, which tells if that cannot be done."""
+def _tell_metrics(inventory: Inventory, gate: Gate, sessions: Iterable[SessionStatus]) -> None:
+    if inventory.settings.prometheus is not None:
+        from launcher.metrics import write_metrics
+
+        key = failover_key(inventory, gate, sessions)
+        _say(write_metrics(inventory, {**gate.document, "failover": key}))
+
+
+def _say(problem: str | None) -> None:
+    if problem is not None:
+        Output().message(problem)
+
+
+def announce(inventory: Inventory, reason: str, *, passing: bool = True) -> None:
+    """Make the report unknown until a gate replaces it, which tells if that cannot be done.
+
+    What is not *passing* is a gate that went wrong, and makes the metrics unknown too.
+    """
     now = time.time()
     gate = Gate(Verdict(Colour.UNKNOWN, reason), {}, now, now)
     with suppress(NotJudged):
-        publish(inventory.settings.report, failover_key(inventory, gate, ()))
+        publish(inventory.settings.report, failover_key(inventory, gate, ()), durable=False)
+    if not passing:
+        _tell_metrics(inventory, gate, ())
+
+
+def take_back(inventory: Inventory, reason: str) -> bool:
+    """Make the report unknown if it says green; tell whether it did.
+
+    The lock is not needed for that: it makes nothing look better than it is.
+    """
+    try:
+        if read(inventory.settings.report).get("verdict") != Colour.GREEN:
+            return False
+    except NotJudged:
+        return False
+    announce(inventory, reason, passing=False)
+    return True
 
 
 def disown(error: InventoryError) -> None:
-    """Make the report of an inventory that is wrong or missing unknown, where it can be found.
+    """Make report and metrics of a wrong or missing inventory unknown, where they can be found.
 
     It is found where the file still says so; else at the default place, if the report there is
     about this very inventory.
     """
+    if error.metrics is not None:
+        from launcher.metrics import disown_metrics
+
+        _say(disown_metrics(error))
     path = error.report or os.path.expanduser(f"{DEFAULT_STATE}/report.json")
     with suppress(NotJudged):
         if error.report is None and read(path).get("inventory") not in error.paths:
             return
         now = round(time.time(), 3)
         reason = "the inventory is wrong or missing: " + "; ".join(error.problems)
-        nothing: dict[str, Any] = {"failures": [], "sessions": [], "expected": 0, "passed": 0}
+        nothing: dict[str, Any] = {
+            "off": {},
+            "failures": [],
+            "sessions": [],
+            "expected": 0,
+            "passed": 0,
+        }
         header = _header(error.paths[0], Verdict(Colour.UNKNOWN, reason))
         publish(path, {**header, "started": now, "finished": now, **nothing})
 
 
-def publish(path: str, failover: dict[str, Any], document: dict[str, Any] | None = None) -> None:
+def publish(
+    path: str,
+    failover: dict[str, Any],
+    document: dict[str, Any] | None = None,
+    *,
+    durable: bool = True,
+) -> None:
     """Replace the report at *path*: written beside it, flushed to the disk, renamed over it.
 
-    *document* is pytest's, where there is one. A symlink of the user's own at *path* is
+    *document* is pytest's, where there is one. What is not *durable* is not flushed: a power cut
+    may leave it empty, which reads as unknown too. A symlink of the user's own at *path* is
     followed. A file there that is no report is kept as ``PATH.before-report``. Raises
     NotJudged where the report cannot be published; then the old one no longer reads as today's,
     as far as that can be helped.
@@ -110,9 +194,9 @@ def publish(path: str, failover: dict[str, Any], document: dict[str, Any] | None
     content = json.dumps({"failover": failover, **rest}).encode() + b"\n"
     try:
         destination = _destination(path)
-        os.makedirs(os.path.dirname(destination), mode=0o755, exist_ok=True)
+        make_readable(os.path.dirname(destination))
         _keep_what_is_no_report(destination)
-        _replace(destination, content)
+        replace_file(destination, content, durable=durable)
     except OSError as error:
         invalidated = _invalidate(path)
         reason = f"the report cannot be published: {path}: {error.strerror or error}"
@@ -124,19 +208,46 @@ def read(path: str) -> dict[str, Any]:
 
     Raises NotJudged, with what to do, where there is none or it cannot be made sense of.
     """
+    failover: dict[str, Any] = read_document(path)["failover"]
+    return failover
+
+
+def read_document(path: str) -> dict[str, Any]:
+    """Return the whole report at *path*: pytest's document, where there was one, and our key.
+
+    Raises NotJudged, as :func:`read` does.
+    """
     try:
-        with open(path, "rb") as file:
-            document = json.load(file)
+        with open_at_once(path) as file:
+            if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+                raise NotJudged(f"no report: {path} is no regular file")
+            return parsed(file.read())
     except FileNotFoundError as error:
-        raise NotJudged(f"no report yet at {path}: run launcher check") from error
+        raise NotJudged(f"no report yet at {path}: launcher check writes one") from error
     except OSError as error:
         raise NotJudged(f"the report cannot be read: {path}: {error.strerror}") from error
-    except ValueError as error:
-        raise NotJudged(f"the report is torn: {path}: run launcher check") from error
+    except (ValueError, RecursionError) as error:
+        raise NotJudged(f"the report is torn: {path}: launcher check writes a new one") from error
+    except NoReport as error:
+        raise NotJudged(f"not a report of this version: {path}: {error}") from error
+
+
+def parsed(content: bytes) -> dict[str, Any]:
+    """Return the report that *content* is, as JSON has it.
+
+    Raises ValueError or RecursionError where it is torn, NoReport where it is something else.
+    """
+    document = json.loads(content)
     failover = document.get("failover") if isinstance(document, dict) else None
-    if not isinstance(failover, dict) or failover.get("schema") != SCHEMA:
-        raise NotJudged(f"not a report of this version: {path}")
-    return failover
+    if not isinstance(failover, dict):
+        raise NoReport("it is JSON, but no report")
+    schema = failover.get("schema")
+    if type(schema) is int and schema > SCHEMA:
+        known = f"this claude-failover, which reads {SCHEMA}: upgrade it here"
+        raise NoReport(f"it is of schema {schema}, newer than {known}", document)
+    if type(schema) is not int or schema != SCHEMA:  # True is 1, too
+        raise NoReport(f"it is of schema {schema!r}, and {SCHEMA} is read", document)
+    return document  # type: ignore[no-any-return]  # a dictionary, as was just seen
 
 
 def _destination(path: str) -> str:
@@ -173,57 +284,25 @@ def _keep_what_is_no_report(path: str) -> None:
             ) from error
 
 
-def _replace(path: str, content: bytes) -> None:
-    directory, name = os.path.split(path)
-    beside = os.path.join(directory, f".{name}.{os.getpid()}.new")
-    _sweep(directory, name)
-    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW
-    try:
-        with open(os.open(beside, flags, MODE), "wb") as file:
-            os.fchmod(file.fileno(), MODE)
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        os.rename(beside, path)
-    except BaseException:
-        try:
-            os.unlink(beside)
-        except FileNotFoundError:
-            pass
-        raise
-    descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
-
-
-def _sweep(directory: str, name: str) -> None:
-    """Remove what launchers that were killed between writing and renaming left behind."""
-    pattern = re.compile(rf"\.{re.escape(name)}\.(\d+)\.new")
-    for entry in os.listdir(directory):
-        match = pattern.fullmatch(entry)
-        if match and (match[1] == str(os.getpid()) or not os.path.exists(f"/proc/{match[1]}")):
-            os.unlink(os.path.join(directory, entry))
-
-
 def _invalidate(path: str) -> str:
-    """Take an old report out of the way, or empty it; return what could not be helped."""
+    """Take an old report out of the way, or empty it; return what could not be helped.
+
+    What a report would not be written to is left alone, whatever it holds.
+    """
     try:
-        if not stat.S_ISREG(os.stat(path).st_mode):
-            return ""
-        with open(path, "rb") as file:
+        destination = _destination(path)
+        with open(destination, "rb") as file:
             if file.read(len(_OPENING)) != _OPENING:
                 return ""
     except OSError:
         return ""
     try:
-        os.unlink(os.path.realpath(path))
+        os.unlink(destination)
         return ""
     except OSError:
         pass
     try:
-        os.truncate(path, 0)
+        os.truncate(destination, 0)
         return ""
     except OSError as error:
         return f"; an older report still stands there ({error.strerror}): do not trust it"

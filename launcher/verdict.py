@@ -4,12 +4,9 @@ Green is earned check by check; whatever is not proved to have run and passed is
 (field notes, section 2: the ways in which pytest says green when it is not).
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from enum import StrEnum
-from typing import Any
+from typing import Any, NamedTuple, Self
 
 from invariants.checks import Check
 from invariants.finding import Finding
@@ -33,16 +30,14 @@ class Colour(StrEnum):
     UNKNOWN = "unknown"
 
 
-@dataclass(frozen=True, slots=True)
-class Failure:
+class Failure(NamedTuple):
     """A check that did not pass: the finding of its invariant, and the check's pytest id."""
 
     nodeid: str
     finding: Finding
 
 
-@dataclass(frozen=True, slots=True)
-class Verdict:
+class Verdict(NamedTuple):
     """The judgement of one gate. ``reason`` says why it is unknown, and is None otherwise."""
 
     colour: Colour
@@ -50,6 +45,19 @@ class Verdict:
     failures: tuple[Failure, ...] = ()
     expected: int = 0
     passed: int = 0
+
+
+class Gate(NamedTuple):
+    """One gate: its verdict, pytest's document, and when it ran (seconds since the epoch)."""
+
+    verdict: Verdict
+    document: dict[str, Any]
+    started: float
+    finished: float
+
+    def unknown(self, reason: str) -> Self:
+        """Return this gate with the verdict unknown, for that reason."""
+        return self._replace(verdict=self.verdict._replace(colour=Colour.UNKNOWN, reason=reason))
 
 
 def judge(exit_status: int, document: object, expected: Mapping[str, Check]) -> Verdict:

@@ -40,12 +40,10 @@ _SINGLETON = "CPython has one object for each small integer, bool and constant s
 _ALONE = "the flags have no bit in common"
 _RAISED = "an OSError of a system call has a number"
 _PATIENCE = "how often an entry that changes is looked at again is a choice"
-_SHAPE = "nobody assigns to an attribute"
 _FLAGS = "flags = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_NONBLOCK"
 _OPEN = "descriptor = os.open(path, flags | os.O_NOATIME)"
 _ERRNO = "if error.errno in _NOWHERE or error.errno == errno.ELOOP:"
 _UNKNOWN = 'return Entry(LinkState.UNREADABLE, f"unreadable: {os.strerror(error.errno or 0)}")'
-_DATACLASS = "@dataclass(frozen=True, slots=True)"
 _STATE = "if all(failure.finding.state == NOT_JUDGED for failure in failures):"
 _COUNT = 'if len(tests) != len(document["tests"]):'
 _CONTRADICTS = "if (not failures) != (exit_status == 0):"
@@ -64,8 +62,6 @@ EQUIVALENT: dict[tuple[str, str], str] = {
     ): "the count is at least one here",
     (_ERRNO, _ERRNO.replace("==", "is")): _SINGLETON,
     ("if error.errno == errno.ELOOP:", "if error.errno is errno.ELOOP:"): _SINGLETON,
-    (_DATACLASS, _DATACLASS.replace("frozen=True", "frozen=False")): _SHAPE,
-    (_DATACLASS, _DATACLASS.replace("slots=True", "slots=False")): _SHAPE,
     ("_ATTEMPTS = 4", "_ATTEMPTS = 5"): _PATIENCE,
     ("_ATTEMPTS = 4", "_ATTEMPTS = 3"): _PATIENCE,
     (_UNKNOWN, _UNKNOWN.replace("or 0", "or 1")): _RAISED,

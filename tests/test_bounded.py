@@ -2,28 +2,22 @@
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import os
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 from time import monotonic
 
 import pytest
 
 from launcher.bounded import bounded
-from launcher.errors import Interrupted, NotJudged
+from launcher.errors import Interrupted, NotJudged, Unavailable
 from launcher.interrupts import Interrupts
 from launcher.processes import Process, identify
 from tests.vm import CHECKOUT, wait_until
-
-
-@pytest.fixture
-def interrupts() -> Iterator[Interrupts]:
-    with Interrupts() as noted:
-        yield noted
 
 
 class Hang:
@@ -72,6 +66,22 @@ def test_look_that_fails_is_not_judged(interrupts: Interrupts) -> None:
 def test_answer_that_cannot_be_told_is_not_judged(interrupts: Interrupts) -> None:
     with pytest.raises(NotJudged, match="no answer came"):
         bounded(lambda: lambda: None, 20, interrupts)
+
+
+def test_error_of_ours_is_raised_where_it_was_asked(interrupts: Interrupts) -> None:
+    def refuse() -> None:
+        raise Unavailable("notes: Permission denied")
+
+    with pytest.raises(Unavailable, match="notes: Permission denied"):
+        bounded(refuse, 20, interrupts)
+
+
+def test_error_of_ours_that_cannot_be_told_is_not_judged(interrupts: Interrupts) -> None:
+    def end() -> None:
+        raise Interrupted(signal.SIGINT, "SIGINT")
+
+    with pytest.raises(NotJudged, match="no answer came"):
+        bounded(end, 20, interrupts)
 
 
 def test_look_that_is_killed_is_not_judged(interrupts: Interrupts) -> None:
@@ -140,3 +150,15 @@ def test_look_that_outlives_its_launcher_ends_by_itself(tmp_path: Path) -> None:
         launcher.kill()
     assert child is not None
     wait_until(lambda: not child.is_alive(), "the look ends", seconds=8)
+
+
+@pytest.mark.parametrize("call", ["os.fork", "os.memfd_create", "os.pidfd_open"])
+def test_machine_without_a_process_to_spare_is_not_judged(
+    interrupts: Interrupts, monkeypatch: pytest.MonkeyPatch, call: str
+) -> None:
+    def refused(*arguments: object) -> int:
+        raise OSError(errno.EAGAIN, "Resource temporarily unavailable")
+
+    monkeypatch.setattr(call, refused)
+    with pytest.raises(NotJudged, match="looking at the VM failed: Resource temporarily"):
+        bounded(lambda: 1, 5, interrupts)

@@ -33,12 +33,13 @@ def run_child(vm: Vm, files: list[IO[bytes]]) -> tuple[int, dict[str, Any], str]
     given.flush()
     given.seek(0)
     numbers = [file.fileno() for file in files]
-    child = [sys.executable, str(CHECKOUT / "launcher" / "child.py"), str(CHECKOUT), "30"]
+    child = [sys.executable, str(CHECKOUT / "launcher" / "child.py"), str(CHECKOUT)]
     process = subprocess.run(
         [*child, *map(str, numbers)],
         env={**os.environ, **vm.environ},
         pass_fds=numbers,
         check=False,
+        input=b"30\n",
         stdout=subprocess.DEVNULL,
     )
     document.seek(0)
@@ -49,7 +50,7 @@ def run_child(vm: Vm, files: list[IO[bytes]]) -> tuple[int, dict[str, Any], str]
 def test_child_leaves_the_document_and_the_last_check(vm: Vm, files: list[IO[bytes]]) -> None:
     code, document, current = run_child(vm, files)
     assert (0, 0) == (code, document["exitcode"])
-    assert {"passed": 11, "total": 11, "collected": 11} == document["summary"]
+    assert {"passed": 21, "total": 21, "collected": 21} == document["summary"]
     assert "invariants/test_targets.py::test_target_is_usable[projects]" == current
     assert [] == document["collectors"]
 

@@ -29,7 +29,7 @@ def test_report_is_pytests_document_with_one_more_key(vm: Vm) -> None:
     )
     assert [
         *("schema", "verdict", "reason", "host", "boot_id", "inventory", "started", "finished"),
-        *("expected", "passed", "failures", "sessions"),
+        *("expected", "passed", "off", "failures", "sessions"),
     ] == list(document["failover"])
 
 
@@ -40,6 +40,27 @@ def test_report_can_be_read_by_a_monitoring_user(tmp_path: Path) -> None:
     finally:
         os.umask(before)
     assert 0o644 == stat.S_IMODE((tmp_path / "report.json").stat().st_mode)
+
+
+def test_directories_that_are_made_for_it_can_be_entered_by_a_monitoring_user(
+    tmp_path: Path,
+) -> None:
+    (tmp_path / "there").mkdir(mode=0o710)
+    before = os.umask(0o077)
+    try:
+        publish(str(tmp_path / "there" / "a" / "b" / "report.json"), KEY)
+    finally:
+        os.umask(before)
+    modes = [stat.S_IMODE((tmp_path / "there" / one).stat().st_mode) for one in ("", "a", "a/b")]
+    assert [0o710, 0o755, 0o755] == modes
+
+
+def test_file_in_the_place_of_its_directory_is_told(tmp_path: Path) -> None:
+    (tmp_path / "a").write_text("precious")
+    for path in (tmp_path / "a" / "report.json", tmp_path / "a" / "b" / "report.json"):
+        with pytest.raises(NotJudged, match="Not a directory"):
+            publish(str(path), KEY)
+    assert "precious" == (tmp_path / "a").read_text()
 
 
 def test_document_of_pytest_cannot_speak_for_the_verdict(tmp_path: Path) -> None:
@@ -93,6 +114,21 @@ def test_symlink_of_another_user_is_not_followed(tmp_path: Path) -> None:
     with pytest.raises(NotJudged, match="a symlink of another user's"):
         publish(str(link), KEY)
     assert "precious" == (tmp_path / "precious").read_text()
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can make another user's link")
+def test_report_behind_a_symlink_of_another_user_is_left_alone(tmp_path: Path) -> None:
+    """It is somebody else's report: neither replaced, nor removed because that was refused."""
+    theirs = tmp_path / "theirs.json"
+    publish(str(theirs), {**KEY, "verdict": "green"})
+    before = theirs.stat()
+    link = tmp_path / "report.json"
+    link.symlink_to("theirs.json")
+    os.lchown(link, 12345, 12345)
+    with pytest.raises(NotJudged, match="a symlink of another user's"):
+        publish(str(link), KEY)
+    assert "green" == read(str(theirs))["verdict"]
+    assert (before.st_ino, before.st_mtime_ns) == (theirs.stat().st_ino, theirs.stat().st_mtime_ns)
 
 
 def test_file_that_is_no_report_is_kept(tmp_path: Path) -> None:
@@ -209,11 +245,12 @@ def test_file_that_is_no_report_is_not_emptied_either(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("content", "problem"),
     [
-        (None, "no report yet at .*: run launcher check"),
+        (None, "no report yet at .*: launcher check writes one"),
         ("", "the report is torn"),
         ('{"failover": {"sch', "the report is torn"),
         ("[]", "not a report of this version"),
-        ('{"failover": {"schema": 2}}', "not a report of this version"),
+        ('{"failover": {"schema": 2}}', "not a report of this version: .*schema 2, newer than"),
+        ('{"failover": {"schema": true}}', "not a report of this version: .*schema True"),
         ('{"failover": 1}', "not a report of this version"),
         ("\xff\x00", "the report is torn"),
     ],
