@@ -1,26 +1,16 @@
-"""Processes, told apart from later ones with the same pid, watched and ended (proc(5))."""
-
-from __future__ import annotations
+"""Processes: told apart from later ones with the same pid, and seen all at once (proc(5))."""
 
 import os
-import signal
-from collections.abc import Iterable, Iterator
-from contextlib import suppress
-from dataclasses import dataclass
-from time import monotonic
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
 
-from launcher.interrupts import Interrupts
+from launcher.errors import Unavailable
 
-GRACE = 5.0
-"""Seconds between the polite signal and the sure one."""
-
+_PASSES = 100
 _BOOT_ID = "/proc/sys/kernel/random/boot_id"
-_PAUSE = 0.02
-_SURE = 2.0
 
 
-@dataclass(frozen=True, slots=True)
-class Process:
+class Process(NamedTuple):
     """A pid and the process's start time in clock ticks since boot: together unique."""
 
     pid: int
@@ -29,15 +19,30 @@ class Process:
     def is_alive(self) -> bool:
         """Tell whether this very process runs; a zombie does not."""
         found = _stat(self.pid)
-        return found is not None and found.start == self.start and found.state not in "ZX"
+        return found is not None and found.start == self.start and found.runs
+
+    def __str__(self) -> str:
+        """Say the pid, and what the process calls itself: ``pid 12 (node)``."""
+        try:
+            with open(f"/proc/{self.pid}/comm", encoding="utf-8", errors="replace") as file:
+                return f"pid {self.pid} ({ascii(file.read().strip())[1:-1]})"
+        except OSError:
+            return f"pid {self.pid}"
 
 
-@dataclass(frozen=True, slots=True)
-class _Stat:
+class _Stat(NamedTuple):
+    name: bytes
     state: str
+    parent: int
     group: int
     session: int
+    threads: int
     start: int
+
+    @property
+    def runs(self) -> bool:
+        """Whether any of its threads does: one whose first thread has ended looks like a zombie."""
+        return self.state not in "ZX" or self.threads > 1
 
 
 def identify(pid: int) -> Process | None:
@@ -48,10 +53,12 @@ def identify(pid: int) -> Process | None:
 
 def _stat(pid: int) -> _Stat | None:
     try:
-        with open(f"/proc/{pid}/stat", encoding="utf-8", errors="replace") as file:
-            # The second field is the command in parentheses, and may hold any character.
-            fields = file.read().rpartition(")")[2].split()
-        return _Stat(fields[0], int(fields[2]), int(fields[3]), int(fields[19]))
+        with open(f"/proc/{pid}/stat", "rb", buffering=0) as file:
+            # The second field is the command in parentheses, and may hold any byte.
+            head, _, tail = file.read(4096).rpartition(b")")
+        fields = tail.split()
+        name = head.partition(b"(")[2]
+        return _Stat(name, fields[0].decode(), *(int(fields[at]) for at in (1, 2, 3, 17, 19)))
     except (OSError, IndexError, ValueError):
         return None
 
@@ -65,64 +72,97 @@ def boot_id() -> str | None:
         return None
 
 
-def end(
-    processes: Iterable[Process], interrupts: Interrupts, grace: float = GRACE
-) -> list[Process]:
-    """End processes that lead sessions of their own (setsid(2)), all at once.
+class Table:
+    """All processes that run at one moment, zombies and the launcher itself left out.
 
-    SIGTERM to everything in each one's session first; after *grace* seconds SIGKILL to what is
-    left of it. A child that outlives the leader counts: it may be the one that writes. Return
-    those of which something is alive even then.
+    A process can start another and end while ``/proc`` is read, so that a single pass sees neither:
+    the table is read until a pass meets nothing that has just gone. *variable* names what of the
+    environments is kept. Raises Unavailable where processes come and go without an end.
     """
-    left = [process for process in processes if process.is_alive()]
-    for process in left:
-        _signal(process, signal.SIGTERM)
-        _signal(process, signal.SIGCONT)  # a stopped one cannot end politely
-    left = _wait(left, interrupts, grace)
-    for process in left:
-        _signal(process, signal.SIGKILL)
-    return _wait(left, interrupts, _SURE)
+
+    def __init__(self, variable: str) -> None:
+        self._stats: dict[int, _Stat] = {}
+        self.environments: dict[Process, Mapping[str, str]] = {}
+        needle, seen = f"{variable}=".encode(), {os.getpid()}
+        for _ in range(_PASSES):
+            new = {int(name) for name in os.listdir("/proc") if name.isdigit()} - seen
+            seen |= new
+            settled = True
+            for pid in new:
+                settled &= self._add(pid, needle)
+            if settled:
+                return
+        raise Unavailable("processes come and go faster than they can be looked at")
+
+    def _add(self, pid: int, needle: bytes) -> bool:
+        """Read a process; tell whether it was there to be read."""
+        environment = _environment(pid, needle)
+        stat = _stat(pid)
+        if stat is None or not stat.runs:
+            return False
+        self._stats[pid] = stat
+        if environment is not None:
+            self.environments[self._process(pid)] = environment
+        return True
+
+    def __contains__(self, process: Process) -> bool:
+        found = self._stats.get(process.pid)
+        return found is not None and found.start == process.start
+
+    def parent(self, process: Process) -> Process | None:
+        """Return the process that *process* is a child of, or None where it is not to be seen."""
+        found = self._stats.get(process.pid)
+        return self._process(found.parent) if found and found.parent in self._stats else None
+
+    def group(self, process: Process) -> int:
+        """Return the id of the process group of *process*."""
+        return self._stats[process.pid].group
+
+    def called(self, name: bytes) -> list[Process]:
+        """Return the processes that call themselves *name* (at most 15 bytes, proc(5))."""
+        return [self._process(pid) for pid, stat in self._stats.items() if stat.name == name]
+
+    def in_session(self, leader: Process) -> list[Process]:
+        """Return what runs in the session (setsid(2)) whose id is the pid of *leader*.
+
+        Nothing, where another process has that pid now: the kernel gives none away while it is
+        the id of a session. But where nobody has it, this need not be the session of *leader*: a
+        stranger may have had the pid since, led a session, and ended.
+        """
+        if identify(leader.pid) not in (leader, None):
+            return []
+        return [
+            self._process(pid) for pid, stat in self._stats.items() if stat.session == leader.pid
+        ]
+
+    def _process(self, pid: int) -> Process:
+        return Process(pid, self._stats[pid].start)
 
 
-def _wait(processes: list[Process], interrupts: Interrupts, seconds: float) -> list[Process]:
-    until = monotonic() + seconds
-    left = _with_members(processes)
-    while left and monotonic() < until:
-        interrupts.sleep(_PAUSE)
-        left = _with_members(left)
-    return left
+def listed(processes: Sequence[Process]) -> str:
+    """Name the first of *processes*, and how many more there are."""
+    shown = [str(process) for process in processes[:3]]
+    more = len(processes) - len(shown)
+    return ", ".join(shown) + (f" and {more} more" if more else "")
 
 
-def _signal(leader: Process, number: signal.Signals) -> None:
-    """Send a signal to everything in the session that *leader* leads, to its own group at once."""
-    others = [pid for pid, stat in _running() if stat.session == leader.pid != stat.group]
-    with suppress(ProcessLookupError, PermissionError):
-        os.killpg(leader.pid, number)
-    for pid in others:
-        with suppress(ProcessLookupError, PermissionError):
-            os.kill(pid, number)
-
-
-def _with_members(leaders: list[Process]) -> list[Process]:
-    """Return those that are alive, or whose session is not empty.
-
-    The kernel gives no pid away while it is the id of a session: a stranger that has it proves
-    the session empty.
-    """
-    if not leaders:
+def command_line(process: Process) -> list[str]:
+    """Return the words that *process* was started with; none where they cannot be read."""
+    try:
+        with open(f"/proc/{process.pid}/cmdline", "rb") as file:
+            return [os.fsdecode(word) for word in file.read().split(b"\0")[:-1]]
+    except OSError:
         return []
-    sessions = {stat.session for _, stat in _running()}
-    return [
-        leader
-        for leader in leaders
-        if leader.is_alive() or (leader.pid in sessions and identify(leader.pid) in (leader, None))
-    ]
 
 
-def _running() -> Iterator[tuple[int, _Stat]]:
-    """Yield the pid of every process that runs, zombies left out."""
-    for name in os.listdir("/proc"):
-        if name.isdigit():
-            found = _stat(int(name))
-            if found is not None and found.state not in "ZX":
-                yield int(name), found
+def _environment(pid: int, needle: bytes) -> dict[str, str] | None:
+    """Return the environment of a process, where it can be read and holds *needle*."""
+    try:
+        with open(f"/proc/{pid}/environ", "rb") as file:
+            content = file.read()
+    except OSError:
+        return None
+    if needle not in content:
+        return None
+    pairs = (entry.partition(b"=") for entry in content.split(b"\0") if entry)
+    return {os.fsdecode(name): os.fsdecode(value) for name, _, value in pairs}

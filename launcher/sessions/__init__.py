@@ -4,16 +4,15 @@ A backend keeps the record of what it runs where that record lives and dies with
 in tmux's own server, or in a file that names the process and its start time.
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping
-from dataclasses import dataclass
 from enum import StrEnum
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol, Self
 
 from invariants.model import Account, Session, Settings
 from invariants.programs import chosen_backend, find_program
 from launcher.processes import Process
+from launcher.sessions.groups import VARIABLE, Group
+from launcher.spawner import VARIABLE as SPAWNER
 
 SECRETS = ("ANTHROPIC_API_KEY", "ANTHROPIC_AUTH_TOKEN", "CLAUDE_CODE_OAUTH_TOKEN")
 """What would make a session work for another login than its account's."""
@@ -21,8 +20,9 @@ SECRETS = ("ANTHROPIC_API_KEY", "ANTHROPIC_AUTH_TOKEN", "CLAUDE_CODE_OAUTH_TOKEN
 OURS = frozenset(
     {"TMUX", "TMUX_PANE", "TMUX_TMPDIR", "NOTIFY_SOCKET", "JOURNAL_STREAM", "INVOCATION_ID"}
     | {"LISTEN_FDS", "LISTEN_PID", "LISTEN_FDNAMES", "WATCHDOG_USEC", "WATCHDOG_PID", "MAINPID"}
+    | {VARIABLE, SPAWNER}
 )
-"""What systemd and tmux told the launcher about itself."""
+"""What systemd, tmux, or the session that it runs in told the launcher about itself."""
 
 
 class SessionState(StrEnum):
@@ -35,57 +35,78 @@ class SessionState(StrEnum):
     STOPPED = "stopped"
 
 
-@dataclass(frozen=True, slots=True)
-class SessionStatus:
-    """One session for the report. ``words`` are for the terminal only: what it printed last."""
+class SessionStatus(NamedTuple):
+    """One session for the report. ``words`` are for the terminal only: what it printed last.
+
+    ``wanted`` is the account that the inventory names, where the session was switched away from it.
+    """
 
     name: str
     account: str
     state: SessionState
     detail: str | None = None
     words: str | None = None
+    wanted: str | None = None
+
+    def held(self) -> Self:
+        """Return the state of a session that nothing was done for."""
+        stopped = self.state is SessionState.STOPPED
+        return self._replace(state=SessionState.HELD) if stopped else self
 
     def as_report(self) -> dict[str, Any]:
-        """Return the report's entry."""
-        return {
+        """Return the report's entry, with ``wanted`` where the inventory wants it elsewhere."""
+        entry = {
             "name": self.name,
             "account": self.account,
             "state": self.state.value,
             "detail": self.detail,
         }
+        return {**entry, "wanted": self.wanted} if self.wanted else entry
 
 
-@dataclass(frozen=True, slots=True)
-class Kept:
-    """A session that a backend keeps, alive or dead.
+class Kept(NamedTuple):
+    """A run of a session, as a backend keeps it, or as its mark alone tells (``backend`` None).
 
-    ``home`` is what its ``CLAUDE_CONFIG_DIR`` was at the start; ``where`` tells a person how to
-    look at it; ``ending`` says how it ended, where it is dead and that is known.
+    ``home`` is what its ``CLAUDE_CONFIG_DIR`` was at the start; ``process`` leads it, and
+    ``alive`` tells of this one alone; ``where`` tells a person how to look at it; ``ending``
+    says how it ended, where it is dead and that is known. A run that is ``over`` is of an earlier
+    boot; one that is ``elsewhere`` is another inventory's, whose path this is.
     """
 
     name: str
     account: str
     home: str
-    backend: str
+    backend: str | None
     process: Process
     alive: bool
     where: str
     ending: str | None = None
+    over: bool = False
+    elsewhere: str | None = None
+
+    @property
+    def group(self) -> Group:
+        """All that belongs to this run."""
+        return Group(self.name, self.process, self.over)
 
 
-@dataclass(frozen=True, slots=True)
-class Start:
-    """All that a backend needs to start a session."""
+class Start(NamedTuple):
+    """All that a backend needs to start a session of the inventory at the path *inventory*.
+
+    *options* are the launcher's own, in front of the command's: which conversation it is.
+    """
 
     session: Session
     account: Account
     program: str
     environment: Mapping[str, str]
+    inventory: str
+    options: tuple[str, ...] = ()
 
     @property
     def argv(self) -> list[str]:
         """The program by the path that was checked, and its arguments."""
-        return [self.program, *self.session.command[1:]]
+        return [self.program, *self.options, *self.session.command[1:]]
 
 
 class Backend(Protocol):
@@ -142,13 +163,20 @@ def all_backends(settings: Settings, environ: Mapping[str, str]) -> dict[str, Ba
 
     A session that was started by another backend must be seen, or it would be started twice.
     """
+    from launcher.manager import Manager
     from launcher.sessions.process import ProcessBackend
+    from launcher.sessions.systemd import SystemdBackend
     from launcher.sessions.tmux import TmuxBackend
 
     backends: dict[str, Backend] = {"process": ProcessBackend(settings.state)}
-    tmux = TmuxBackend(settings.state, find_program("tmux", "/", environ), environ)
+    program = find_program("tmux", "/", environ)
+    tmux = TmuxBackend(settings.state, program, environ)
     if tmux.is_there():
         backends["tmux"] = tmux
+    chosen, manager = settings.backend == "systemd", Manager.own(environ)
+    systemd = SystemdBackend(settings.state, program, environ, manager, chosen=chosen)
+    if chosen or systemd.is_there():
+        backends["systemd"] = systemd
     return backends
 
 

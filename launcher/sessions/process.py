@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import os
 import signal
+from contextlib import suppress
 
 from invariants.finding import quoted
 from launcher.errors import Unavailable
@@ -22,6 +23,11 @@ _DEFAULT = [
     *(signal.SIGPIPE, signal.SIGXFSZ),  # Python ignores them
     *(signal.SIGINT, signal.SIGQUIT, signal.SIGTERM, signal.SIGHUP),  # whoever started us may
 ]
+_children: dict[int, Process] = {}
+_endings: dict[Process, str] = {}
+"""What this launcher started, whichever backend object did: until it is waited for, and after."""
+_said_before: dict[str, int] = {}
+"""How long a session's log was when this launcher started it, by the log's path."""
 
 
 class ProcessBackend:
@@ -31,9 +37,6 @@ class ProcessBackend:
 
     def __init__(self, state: str) -> None:
         self._directory = os.path.join(state, "sessions")
-        self._endings: dict[int, str] = {}
-        self._children: set[int] = set()
-        self._said_before: dict[str, int] = {}
 
     def kept(self) -> list[Kept]:
         """Return what the records name. Raises Unavailable for one that cannot be read."""
@@ -62,9 +65,8 @@ class ProcessBackend:
                 os.close(log)
                 raise
             try:
-                self._said_before[name] = os.fstat(log).st_size
-                pid = self._spawn(start, reader, log)
-                self._record(start, pid)
+                _said_before[self._path(name, ".log")] = os.fstat(log).st_size
+                self._record(start, self._spawn(start, reader, log))
                 os.write(writer, b"\n")
             finally:
                 for descriptor in (log, reader, writer):
@@ -75,9 +77,10 @@ class ProcessBackend:
     def words(self, kept: Kept) -> str | None:
         """Return the last lines that the session added to its log since this launcher's start."""
         try:
-            with open(self._path(kept.name, ".log"), "rb") as file:
+            log = self._path(kept.name, ".log")
+            with open(log, "rb") as file:
                 size = os.fstat(file.fileno()).st_size
-                file.seek(max(self._said_before.get(kept.name, 0), size - 4096))
+                file.seek(max(_said_before.get(log, 0), size - 4096))
                 return last_lines(file.read().decode(errors="replace"))
         except OSError:
             return None
@@ -86,7 +89,7 @@ class ProcessBackend:
         """Remove the record; the log stays."""
         os.unlink(self._path(kept.name, _RECORD))
 
-    def _spawn(self, start: Start, reader: int, log: int) -> int:
+    def _spawn(self, start: Start, reader: int, log: int) -> Process:
         pid = os.posix_spawn(
             SHELL,
             trampoline(start, when_recorded=True),
@@ -100,21 +103,23 @@ class ProcessBackend:
             setsigmask=[],
             setsigdef=_DEFAULT,
         )
-        self._children.add(pid)
-        return pid
+        _children[pid] = identify(pid) or Process(pid, -1)
+        return _children[pid]
 
-    def _record(self, start: Start, pid: int) -> None:
-        process = identify(pid)
+    def _record(self, start: Start, process: Process) -> None:
         record = {
             "name": start.session.name,
             "account": start.account.name,
             "home": start.account.home,
-            "pid": pid,
-            "start": process.start if process else None,
+            "pid": process.pid,
+            "start": process.start,
             "boot_id": boot_id(),
         }
         beside = self._path(start.session.name, ".new")
-        with open(beside, "w", encoding="ascii") as file:
+        with suppress(FileNotFoundError):  # a launcher was killed at it
+            os.unlink(beside)
+        flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW
+        with open(os.open(beside, flags, 0o600), "w", encoding="ascii") as file:
             json.dump(record, file)
             file.flush()
             os.fsync(file.fileno())
@@ -126,8 +131,9 @@ class ProcessBackend:
             with open(path, encoding="ascii") as file:
                 record = json.load(file)
             process = Process(record["pid"], record["start"])
-            alive = record["boot_id"] == boot_id() and process.is_alive()
-            self._reap()  # after that look, or a death in between would have no reason
+            over = record["boot_id"] != boot_id()
+            alive = not over and process.is_alive()
+            _reap()  # after that look, or a death in between would have no reason
             return Kept(
                 name=name,
                 account=record["account"],
@@ -136,23 +142,25 @@ class ProcessBackend:
                 process=process,
                 alive=alive,
                 where=quoted("tail", "-f", self._path(name, ".log")),
-                ending=None if alive else self._endings.get(process.pid),
+                ending=None if alive else _endings.get(process),
+                over=over,
             )
         except (OSError, ValueError, KeyError, TypeError) as error:
             raise Unavailable(
                 f"the record of session {name} cannot be read: {path}: {error}"
             ) from error
 
-    def _reap(self) -> None:
-        """Note how children of this launcher ended."""
-        for pid in list(self._children):
-            done, status = os.waitpid(pid, os.WNOHANG)
-            if done:
-                self._children.discard(pid)
-                self._endings[pid] = ending(os.waitstatus_to_exitcode(status))
-
     def _path(self, name: str, suffix: str) -> str:
         return os.path.join(self._directory, name + suffix)
+
+
+def _reap() -> None:
+    """Note how children of this launcher ended."""
+    for pid, child in list(_children.items()):
+        done, status = os.waitpid(pid, os.WNOHANG)
+        if done:
+            del _children[pid]
+            _endings[child] = ending(os.waitstatus_to_exitcode(status))
 
 
 def ending(code: int) -> str:

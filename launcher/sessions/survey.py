@@ -1,11 +1,13 @@
-"""What runs now, across all backends, held against what the inventory asks for."""
+"""What runs now, by the backends' records and by marks, held against the inventory."""
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping, Sequence
 
-from invariants.inventory import Inventory, Session
+from invariants.inventory import Inventory, Session, inventory_option
 from launcher.errors import Unavailable
+from launcher.processes import Process, command_line, listed
 from launcher.sessions import (
     Backend,
     Kept,
@@ -13,71 +15,201 @@ from launcher.sessions import (
     SessionStatus,
     all_backends,
 )
+from launcher.sessions.groups import VARIABLE, Mark, look
+from launcher.sessions.tmux import SERVER_NAME, TmuxBackend, label_of_server, server_label
 
 
 class Survey:
-    """One look at every backend: what each keeps, alive or dead.
+    """One look at every backend, and at every process that carries a session's mark.
 
-    Raises Unavailable where a backend cannot be asked: what is not seen might be running.
+    ``kept`` holds what each backend keeps, alive or dead, and what only its mark still tells of,
+    by the session's name. Raises Unavailable where a backend cannot be asked: what is not seen
+    might be running.
     """
 
     def __init__(self, inventory: Inventory, environ: Mapping[str, str]) -> None:
         self._inventory = inventory
+        self._option = inventory_option(inventory.path, environ)
+        self._label = server_label(inventory.settings.state)
         self.backends: dict[str, Backend] = all_backends(inventory.settings, environ)
         self.kept: dict[str, list[Kept]] = {}
         self.look()
 
     def look(self) -> None:
-        """Ask every backend again."""
+        """Look at everything again.
+
+        At the records first: what they call dead is held against what runs after that.
+        """
+        recorded = self._recorded()
+        self._table = look()
+        if self._unrecorded(recorded):
+            recorded = self._recorded()  # it may have been started in between
+        self.kept = recorded
+        for found in self._unrecorded(recorded):
+            self.kept.setdefault(found.name, []).append(found)
+
+    def _recorded(self) -> dict[str, list[Kept]]:
         kept: dict[str, list[Kept]] = {}
         for backend in self.backends.values():
             for found in backend.kept():
                 kept.setdefault(found.name, []).append(found)
-        self.kept = kept
+        return kept
 
-    def alive(self, name: str) -> Kept | None:
-        """Return the running session called *name*, or None."""
-        return next((kept for kept in self.kept.get(name, []) if kept.alive), None)
+    def alive(self, name: str) -> list[Kept]:
+        """Return the runs of the session *name* whose leader is alive; more than one is a fault."""
+        return [kept for kept in self.kept.get(name, []) if kept.alive]
 
     def dead(self, name: str) -> list[Kept]:
-        """Return what is left of sessions called *name* that have died."""
+        """Return what is left of runs of the session *name* whose leader has died."""
         return [kept for kept in self.kept.get(name, []) if not kept.alive]
+
+    def words(self, name: str) -> str | None:
+        """Return what a run of the session *name* printed last, for a person, or None."""
+        for kept in self.kept.get(name, []):
+            if kept.backend is not None:
+                return self.backends[kept.backend].words(kept)
+        return None
+
+    def members(self, kept: Kept) -> list[Process]:
+        """Return what surely belongs to a run and is alive, as last seen."""
+        return kept.group.members(self._table)
+
+    def suspects(self, kept: Kept) -> list[Process]:
+        """Return what may belong to a run and is alive, as last seen."""
+        return kept.group.suspects(self._table)
 
     def foreign(self) -> list[Kept]:
         """Return running sessions of the launcher's that the inventory does not name (any more)."""
         named = {session.name for session in self._inventory.sessions}
         return [
             kept
-            for every in self.kept.values()
+            for name, every in self.kept.items()
+            if name not in named
             for kept in every
-            if kept.alive and kept.name not in named
+            if kept.elsewhere is None and (kept.alive or kept.group.members(self._table))
         ]
 
     def status(self, session: Session, otherwise: SessionState) -> SessionStatus:
-        """Return the state of *session*: running, failed for another account's, or *otherwise*."""
-        kept = self.alive(session.name)
-        if kept is None:
-            endings = [dead.ending for dead in self.dead(session.name) if dead.ending]
-            return SessionStatus(
-                session.name, session.account, otherwise, endings[0] if endings else None
-            )
-        home = self._inventory.account(session.account).home
-        if (kept.account, kept.home) != (session.account, home):
-            detail = (
-                f"runs already under account {kept.account} ({kept.home}, pid {kept.process.pid}), "
-                "and was not touched"
-            )
-            return SessionStatus(session.name, session.account, SessionState.FAILED, detail)
-        return SessionStatus(session.name, session.account, SessionState.RUNNING, kept.where)
+        """Return the state of *session*: running, failed if it runs wrongly, or *otherwise*."""
+        state, detail = self._judge(session, otherwise)
+        return SessionStatus(session.name, session.account, state, detail, wanted=session.wanted)
 
     def statuses(self, otherwise: SessionState) -> list[SessionStatus]:
         """Return the states of all sessions of the inventory."""
         return [self.status(session, otherwise) for session in self._inventory.sessions]
 
+    def lost_server(self) -> str | None:
+        """Say how to bring back a tmux server of the launcher's that nobody can reach, or None.
+
+        It may hold sessions that are seen nowhere else, and must not get a second one beside it.
+        """
+        tmux = self.backends.get("tmux")
+        answering = tmux.server() if isinstance(tmux, TmuxBackend) else None
+        for server in self._table.called(SERVER_NAME):
+            ours = label_of_server(command_line(server)) == self._label
+            if ours and server.pid != answering:
+                directory = f"/tmp/tmux-{os.geteuid()}"
+                return (
+                    f"a tmux server runs ({server}), but its socket is gone; this brings it back: "
+                    f"mkdir -p -m 700 {directory} && kill -USR1 {server.pid}"
+                )
+        return None
+
+    def _judge(self, session: Session, otherwise: SessionState) -> tuple[SessionState, str | None]:
+        if session.misplaced is not None:
+            return SessionState.FAILED, session.misplaced
+        alive = self.alive(session.name)
+        if len(alive) > 1:
+            pids = ", ".join(str(kept.process.pid) for kept in alive)
+            fix = f"this ends all: {self._down(session.name)}"
+            return SessionState.FAILED, f"runs {len(alive)} times (pids {pids}); {fix}"
+        home = self._inventory.account(session.account).home
+        for kept in alive:
+            if kept.elsewhere is not None:
+                whose = f"for the inventory {kept.elsewhere} (pid {kept.process.pid})"
+                return SessionState.FAILED, f"runs already {whose}, and was not touched"
+            if (kept.account, kept.home) != (session.account, home):
+                whose = f"account {kept.account} ({kept.home}, pid {kept.process.pid})"
+                return SessionState.FAILED, f"runs already under {whose}, and was not touched"
+            return SessionState.RUNNING, kept.where
+        return self._judge_dead(session.name, otherwise)
+
+    def _judge_dead(self, name: str, otherwise: SessionState) -> tuple[SessionState, str | None]:
+        dead = self.dead(name)
+        ending = next((kept.ending for kept in dead if kept.ending), None)
+        ended = f"its program {ending or 'has ended'}, but"
+        if left := [one for kept in dead for one in kept.group.members(self._table)]:
+            fix = f"this ends what is left: {self._down(name)}"
+            return SessionState.FAILED, f"{ended} of it still runs: {listed(left)}; {fix}"
+        if left := [one for kept in dead for one in kept.group.suspects(self._table)]:
+            return SessionState.FAILED, f"{ended} {told_of_suspects(left)}"
+        if (lost := self.lost_server()) is not None:
+            return SessionState.FAILED, f"whether it runs cannot be seen: {lost}"
+        return otherwise, ending
+
+    def _down(self, name: str) -> str:
+        return f"launcher down {name}{self._option}"
+
+    def _unrecorded(self, recorded: Mapping[str, Sequence[Kept]]) -> list[Kept]:
+        """Return the runs that no backend keeps, but of which marked processes are alive.
+
+        A mark concerns this inventory if it names its file, or if the home is one of its
+        accounts'.
+        """
+        known = {(kept.process.pid, kept.name) for every in recorded.values() for kept in every}
+        homes = {account.home for account in self._inventory.accounts}
+        found: dict[tuple[int, str], Kept] = {}
+        for process, environment in self._table.environments.items():
+            mark = Mark.parse(environment.get(VARIABLE, ""))
+            home = environment.get("CLAUDE_CONFIG_DIR", "")
+            if mark is None or (mark.leader, mark.name) in known:
+                continue
+            if mark.inventory != self._inventory.path and home not in homes:
+                continue
+            leads = process.pid == mark.leader
+            if leads or (mark.leader, mark.name) not in found:
+                found[mark.leader, mark.name] = Kept(
+                    name=mark.name,
+                    account=mark.account,
+                    home=home,
+                    backend=None,
+                    process=process if leads else Process(mark.leader, -1),
+                    alive=leads,
+                    where=self._whereabouts(process, mark),
+                    elsewhere=self._elsewhere(mark.inventory),
+                )
+        return list(found.values())
+
+    def _elsewhere(self, inventory: str) -> str | None:
+        """Return the path of a run's inventory where it is another one, and still there.
+
+        One that is gone was moved: what it started is this one's.
+        """
+        same = inventory == self._inventory.path or not os.path.exists(inventory)
+        return None if same or os.path.samefile(inventory, self._inventory.path) else inventory
+
+    def _whereabouts(self, process: Process, mark: Mark) -> str:
+        """Say where an unrecorded run is, and how it may be reached."""
+        parent = self._table.parent(process)
+        label = label_of_server(command_line(parent)) if parent else None
+        if label is None:
+            return f"pid {mark.leader}, without a record"
+        if label == self._label and (lost := self.lost_server()) is not None:
+            return f"pid {mark.leader}; {lost}"
+        return f"pid {mark.leader}, kept by another tmux server (tmux -L {label})"
+
+
+def told_of_suspects(suspects: Sequence[Process]) -> str:
+    """Say which processes may be of a session, and how to end them; the launcher does not."""
+    pids = " ".join(str(process.pid) for process in suspects)
+    return f"this may be of it: {listed(suspects)}; if it is, end it: kill {pids}"
+
 
 def unseen(sessions: Sequence[Session], error: Unavailable) -> list[SessionStatus]:
     """Return the states of *sessions* where a backend could not be asked."""
     return [
-        SessionStatus(session.name, session.account, SessionState.FAILED, str(error))
+        SessionStatus(
+            session.name, session.account, SessionState.FAILED, str(error), wanted=session.wanted
+        )
         for session in sessions
     ]

@@ -10,24 +10,31 @@ from __future__ import annotations
 
 import os
 import pwd
+import re
 import signal
-import socket
+import struct
 import zlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
-from subprocess import DEVNULL, TimeoutExpired
-from time import monotonic
+from time import monotonic, sleep
 from typing import Any
 
 from invariants.finding import quoted
 from launcher.errors import Unavailable
 from launcher.processes import Process, identify
-from launcher.sessions import OURS, SECRETS, Kept, Start, last_lines
+from launcher.sessions import SECRETS, Kept, Start, died, last_lines
 from launcher.sessions.process import ending
 from launcher.sessions.trampoline import trampoline
+from launcher.spawner import VARIABLE as SPAWNER
+from launcher.spawner import spawn
+
+SERVER_NAME = b"tmux: server"
+"""What a server calls itself in ``/proc/PID/stat``."""
 
 _SECONDS = 10.0
+_UCRED = struct.Struct("3i")  # pid, uid, gid: unix(7)
 _REAPING = 0.5
+_PAUSE = 0.02
 _MARK = "@claude_failover_"
 _FIELDS = (
     *(f"#{{{_MARK}{name}}}" for name in ("session", "account", "home")),
@@ -38,6 +45,9 @@ _FIELDS = (
     "#{session_id}",
     "#{pid}",
 )
+_OF_THE_USER = ("HOME", "USER", "LOGNAME", "SHELL", "PATH", "LANG", "TZ")
+_ROOM = 40  # characters; the path of a socket has 107 bytes (unix(7))
+_PORTION = 4000  # bytes; tmux takes 16 KB of words in one call
 _RESET = [
     ("set-option", "-gu", "update-environment"),
     ("set-option", "-s", "exit-empty", "on"),
@@ -50,25 +60,33 @@ class TmuxBackend:
     *state* is the inventory's state directory: another than the default has a server of its
     own. *program* is tmux's path, or None where it is not installed. ``TMUX_TMPDIR`` has no
     say, or a boot and a login shell would see two servers, and start each session twice.
+    *only* names the one session that a server is for, where each has one of its own.
     """
 
     name = "tmux"
 
-    def __init__(self, state: str, program: str | None, environ: Mapping[str, str]) -> None:
+    def __init__(
+        self,
+        state: str,
+        program: str | None,
+        environ: Mapping[str, str],
+        *,
+        only: str | None = None,
+    ) -> None:
         self._program = program
-        self._label = server_label(state)
-        self._environ = {
-            name: value
-            for name, value in environ.items()
-            if name not in (*SECRETS, *OURS, "CLAUDE_CONFIG_DIR")
-        }
+        self._state = state
+        self._only = only
+        self.label = server_label(state, only)
+        self._spawner = environ.get(SPAWNER)
+        # What the server has, every later session has too: nothing of one start's own.
+        self._environ = {name: value for name, value in environ.items() if name in _OF_THE_USER}
         self._panes: dict[int, str] = {}
         self._prepared = False
 
     @property
     def socket(self) -> str:
         """The server's socket, as tmux(1) names it for ``-L`` without ``TMUX_TMPDIR``."""
-        return f"/tmp/tmux-{os.geteuid()}/{self._label}"
+        return f"/tmp/tmux-{os.geteuid()}/{self.label}"
 
     def is_there(self) -> bool:
         """Tell whether tmux is installed, or a server runs all the same."""
@@ -92,44 +110,62 @@ class TmuxBackend:
     def _rows(self) -> list[list[str]]:
         if not self._has_server():
             return []
-        status, output, error = self._call("list-panes", "-a", "-F", "\t".join(_FIELDS))
+        status, output, error = self._ask("list-panes", "-a", "-F", "\t".join(_FIELDS))
         if status != 0:
             if not self._has_server():  # it ended in between
                 return []
-            if self._call("list-sessions")[:2] == (0, ""):
+            if self._ask("list-sessions")[:2] == (0, ""):
                 return []  # a launcher was killed before its first start
             raise Unavailable(f"tmux does not list its panes: {error}")
         rows = [line.split("\t") for line in output.splitlines()]
         return [row for row in rows if len(row) == len(_FIELDS) and row[0]]
 
-    def start(self, start: Start) -> None:
+    @property
+    def server_argv(self) -> list[str]:
+        """What runs the server, in the foreground: so it stays the process that is watched."""
+        assert self._program is not None
+        return [self._program, "-u", "-D", "-L", self.label, "-f", os.devnull]
+
+    @property
+    def server_environment(self) -> dict[str, str]:
+        """What the server has of the user, and so has every session."""
+        return dict(self._environ)
+
+    def start(self, start: Start, when_dead: Sequence[str] = ()) -> None:
         """Start a session detached, marked, and with the reason of a death kept on its screen.
+
+        *when_dead* are commands of tmux's that follow on its death; without them, the death is
+        told to who brings sessions back, if one is to bring back this.
 
         ``update-environment`` makes tmux copy the named variables from this very call into the
         session's environment, and mark those that are not there as removed: later shells in it
         see the same, and no value stands on a command line. It is reset behind the start, or
         everybody who attaches would overwrite them. ``remain-on-exit`` is the pane's alone, or
         windows that an operator opens would never close: tmux sees no child's end before the
-        last of these commands. Raises Unavailable.
+        last of these commands. Raises Unavailable; a session may have come up all the same.
         """
         self._prepare()
         name = start.session.name
         pane, directory = f"={name}:", _literal(start.session.directory)
         marks = {"session": name, "account": start.account.name, "home": start.account.home}
-        named = ("CLAUDE_CONFIG_DIR", "PATH", *SECRETS, *start.session.pass_environment)
+        environ = {k: value for k, value in start.environment.items() if k != "TMUX_TMPDIR"}
+        portions = _portions(dict.fromkeys((*environ, *_OF_THE_USER, *SECRETS)))
+        *before, last = (("set-option", "-ga", "update-environment", names) for names in portions)
+        for command in before:
+            self._succeed(*command)
         commands = [
-            ("set-option", "-g", "update-environment", " ".join(named)),
+            last,
             ("new-session", "-d", "-s", name, "-c", directory, "--", *trampoline(start)),
             *(("set-option", "-p", "-t", pane, _MARK + key, text) for key, text in marks.items()),
             ("set-option", "-p", "-t", pane, "remain-on-exit", "on"),
+            *_hooks(pane, when_dead or self._told(start)),
             *_RESET,
         ]
-        environ = {k: value for k, value in start.environment.items() if k != "TMUX_TMPDIR"}
         status, _, error = self._call(*_sequence(commands), environ=environ)
         if status != 0:
             self._prepared = False
             self._call(*_sequence(_RESET))
-            raise Unavailable(f"tmux did not start it: {error}")
+            raise Unavailable(f"tmux did not start it: {error or ending(status)}")
 
     def words(self, kept: Kept) -> str | None:
         """Return the last lines on the session's screen, and what scrolled off it last.
@@ -138,7 +174,7 @@ class TmuxBackend:
         """
         pane = self._panes[kept.process.pid]
         try:
-            status, output, _ = self._call("capture-pane", "-p", "-S", "-9", "-t", pane)
+            status, output, _ = self._ask("capture-pane", "-p", "-S", "-9", "-t", pane)
         except Unavailable:
             return None
         lines = [line for line in output.splitlines() if not line.startswith("Pane is dead")]
@@ -162,22 +198,49 @@ class TmuxBackend:
         """
         if self._prepared:
             return
+        if self._spawner is not None and self._program is not None and not self._has_server():
+            self._have_systemd_start_it(self._spawner)
         commands = [
             ("start-server",),
             ("set-option", "-s", "exit-empty", "off"),
         ]
-        status, _, error = self._call(*_sequence(commands))
-        if status != 0:
-            raise Unavailable(f"tmux starts no server: {error}")
+        self._succeed(*_sequence(commands))
         self._prepared = True
+
+    def _told(self, start: Start) -> list[str]:
+        """Return what tells of the death of a session that is to be brought back."""
+        if start.session.restart == "no":
+            return []
+        died.expect(self._state)
+        line = died.command(self._state, start.session.name)
+        return [f"run-shell -b {command_string(_literal(line))}"]
+
+    def _have_systemd_start_it(self, spawner: str) -> None:
+        """Start the server in a unit of its own: the launcher's unit would end it with itself."""
+        spawn(spawner, self.server_argv, self._environ)
+        self.await_server()
+
+    def await_server(self) -> None:
+        """Wait until a server that was started answers. Raises Unavailable where it does not."""
+        until = monotonic() + _SECONDS
+        while not self._has_server():
+            if monotonic() > until:
+                raise Unavailable(f"tmux's server does not answer within {_SECONDS:g} s")
+            sleep(_PAUSE)
+
+    def _succeed(self, *arguments: str) -> None:
+        status, _, error = self._call(*arguments)
+        if status != 0:
+            raise Unavailable(f"tmux starts no server: {error or ending(status)}")
 
     def _pane(self, row: list[str]) -> Kept:
         session, account, home, pid, status, number, pane, owner, _ = row
         self._panes[int(pid)] = pane
-        process = identify(int(pid)) or Process(int(pid), -1)
         how = f"-{number}" if number else status
+        # tmux has waited for a process whose ending it tells: the pid may be a stranger's now.
+        process = (None if how else identify(int(pid))) or Process(int(pid), -1)
         # A pane is dead to tmux as soon as nothing holds its terminal open; the process may run.
-        alive = process.is_alive() and not how
+        alive = process.is_alive()
         return Kept(
             name=session,
             account=account,
@@ -190,41 +253,58 @@ class TmuxBackend:
         )
 
     def _has_server(self) -> bool:
-        with socket.socket(socket.AF_UNIX) as client:
+        return self.server() is not None
+
+    def server(self) -> int | None:
+        """Return the pid of the server that answers at the socket, or None."""
+        try:
+            os.lstat(self.socket)
+            import socket  # not where no session was ever started in tmux
+
+            client = socket.socket(socket.AF_UNIX)
+        except FileNotFoundError:
+            return None
+        except OSError as error:
+            raise Unavailable(f"tmux's server: {self.socket}: {error}") from error
+        with client:
             client.settimeout(_SECONDS)
             try:
                 client.connect(self.socket)
             except (FileNotFoundError, ConnectionRefusedError):
-                return False
+                return None
             except OSError as error:
                 raise Unavailable(f"tmux's server: {self.socket}: {error}") from error
-        return True
+            credentials = client.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _UCRED.size)
+            return int(_UCRED.unpack(credentials)[0])
 
-    def _call(
-        self, *arguments: str, environ: Mapping[str, str] | None = None
-    ) -> tuple[int, str, str]:
-        """Call tmux and return its exit code and what it printed.
+    def _ask(self, *question: str) -> tuple[int, str, str]:
+        """Call tmux for what changes nothing.
 
         A Ctrl-C goes to the launcher's whole process group, which a child leaves a moment after
         it was forked: one that was killed is called again.
         """
+        answer = self._call(*question)
+        return self._call(*question) if answer[0] < 0 else answer
+
+    def _call(
+        self, *arguments: str, environ: Mapping[str, str] | None = None
+    ) -> tuple[int, str, str]:
+        """Call tmux and return its exit code (negative: a signal) and what it printed."""
+        from subprocess import DEVNULL, TimeoutExpired
+
+        from plumbum import CommandNotFound, local  # as dear as six checks: not before the verdict
+
         if self._program is None:
             raise Unavailable(f"a tmux server runs ({self.socket}), but tmux is not in PATH")
-        answer = self._call_once(self._program, arguments, environ or self._environ)
-        if answer[0] < 0:
-            answer = self._call_once(self._program, arguments, environ or self._environ)
-        return answer
-
-    def _call_once(
-        self, program: str, arguments: tuple[str, ...], environ: Mapping[str, str]
-    ) -> tuple[int, str, str]:
-        from plumbum import local  # costs as much as six checks: not before the verdict
-
-        command = local[program]["-u", "-L", self._label, "-f", os.devnull, arguments]
-        with local.env():
-            local.env.clear()
-            local.env.update(environ)
-            process: Any = command.popen(stdin=DEVNULL, new_session=True, cwd="/")
+        try:
+            options = ["-u", "-L", self.label, "-f", os.devnull, *(["-N"] if self._only else [])]
+            command = local[self._program][options, arguments]
+            with local.env():
+                local.env.clear()
+                local.env.update(environ or self._environ)
+                process: Any = command.popen(stdin=DEVNULL, new_session=True, cwd="/")
+        except (CommandNotFound, OSError, ValueError) as problem:
+            raise Unavailable(f"tmux cannot be called: {problem}") from problem
         try:
             output, error = process.communicate(timeout=_SECONDS)
         except TimeoutExpired:
@@ -237,17 +317,23 @@ class TmuxBackend:
         return process.returncode, output.decode(errors="replace"), error.decode().strip()
 
 
-def server_label(state: str) -> str:
+def server_label(state: str, only: str | None = None) -> str:
     """Return the name of the tmux server for a state directory (``tmux -L NAME``).
 
     The default directory of the user has the plain name; the user's home is the one of the
     password database here, since under another ``HOME`` the same words mean another directory.
+    The server that is *only* for one session has that session's name behind a dot, as much of
+    it as the path of a socket has room for.
     """
+    label = f"claude-failover-{zlib.crc32(os.fsencode(state)):08x}"
     with suppress(KeyError):
         home = pwd.getpwuid(os.geteuid()).pw_dir
         if state == os.path.join(home, ".local/state/claude-failover"):
-            return "claude-failover"
-    return f"claude-failover-{zlib.crc32(os.fsencode(state)):08x}"
+            label = "claude-failover"
+    if only is None:
+        return label
+    short = only if len(only) <= _ROOM else f"{only[:_ROOM]}.{zlib.crc32(only.encode()):08x}"
+    return f"{label}.{short}"
 
 
 def _sequence(commands: Sequence[tuple[str, ...]]) -> list[str]:
@@ -258,6 +344,37 @@ def _sequence(commands: Sequence[tuple[str, ...]]) -> list[str]:
             words.append(";")
         words += [f"{word[:-1]}\\;" if word.endswith(";") else word for word in command]
     return words
+
+
+def _portions(names: Iterable[str]) -> list[str]:
+    """Join *names* with spaces, each portion short enough for one call, and with one in front."""
+    portions = [""]
+    for name in names:
+        if len(portions[-1]) + len(os.fsencode(name)) > _PORTION:
+            portions.append("")
+        portions[-1] += f" {name}"
+    return portions
+
+
+def label_of_server(words: Sequence[str]) -> str | None:
+    """Return the label (``tmux -L``) in the command line of a tmux server of a launcher's."""
+    if words and os.path.basename(words[0]) == "tmux" and "-L" in words[:-1]:
+        return words[words.index("-L") + 1]
+    return None
+
+
+def _hooks(pane: str, commands: Sequence[str]) -> list[tuple[str, ...]]:
+    """Return what has *commands* follow when the program of *pane* has ended."""
+    return [("set-hook", "-p", "-t", pane, "pane-died", " ; ".join(commands))] if commands else []
+
+
+def command_string(text: str) -> str:
+    r"""Return *text* as a string of tmux's own language, where nothing in it means anything.
+
+    >>> print(command_string('say "$HOME"'))
+    "say \"\$HOME\""
+    """
+    return '"' + re.sub(r'([\\"$])', r"\\\1", text) + '"'
 
 
 def _literal(path: str) -> str:

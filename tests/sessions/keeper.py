@@ -14,8 +14,10 @@ from invariants.inventory import load
 from invariants.model import Account, Inventory, Session
 from invariants.programs import find_program
 from launcher.interrupts import Interrupts
+from launcher.manager import Manager
 from launcher.sessions import Backend, Kept, Start, session_environment
 from launcher.sessions.process import ProcessBackend
+from launcher.sessions.systemd import SystemdBackend
 from launcher.sessions.tmux import TmuxBackend
 from tests.vm import Vm, wait_until
 
@@ -54,7 +56,10 @@ class Keeper:
         state = str(self.vm.state)
         if self.name == "process":
             return ProcessBackend(state)
-        return TmuxBackend(state, find_program("tmux", "/", self.environ), self.environ)
+        tmux = find_program("tmux", "/", self.environ)
+        if self.name == "tmux":
+            return TmuxBackend(state, tmux, self.environ)
+        return SystemdBackend(state, tmux, self.environ, Manager.own(self.environ))
 
     def start(
         self,
@@ -63,17 +68,20 @@ class Keeper:
         directory: Path | None = None,
         account: str = "primary",
         passing: Sequence[str] = (),
+        limits: Mapping[str, str] | None = None,
+        restart: str = "no",
         environ: Mapping[str, str] | None = None,
     ) -> None:
         """Start the session *name*; its program is the witness unless *argv* is another."""
         command = argv or (str(self.witness),)
         where = str(directory or self.vm.root)
-        session = Session(name, account, where, command, tuple(passing))
+        kept = (restart, tuple((limits or {}).items()))
+        session = Session(name, account, where, command, tuple(passing), *kept)
         home = Account(account, str(self.vm.home(account)))
         given = session_environment(session, home, {**self.environ, **(environ or {})})
         program = find_program(command[0], where, self.environ)
         assert program is not None
-        self.backend.start(Start(session, home, program, given))
+        self.backend.start(Start(session, home, program, given, str(self.vm.inventory)))
 
     def kept(self, name: str = "work") -> Kept:
         """Return the one session called *name*, as a later launcher sees it."""

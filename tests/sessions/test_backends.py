@@ -11,8 +11,8 @@ from functools import partial
 
 import pytest
 
-from launcher.processes import end
 from launcher.sessions import SECRETS
+from launcher.sessions.groups import end
 from tests.sessions.keeper import Keeper, environment_of
 from tests.vm import Vm, wait_until
 
@@ -102,6 +102,7 @@ def test_command_of_one_word_is_a_program_and_no_shell_line(keeper: Keeper) -> N
 @pytest.mark.parametrize(
     "name", ["two words", "#1", "#{pane_id}", "#[x", "it's", 'a"b', "$HOME", "été 🙂 Á", "a;", "-P"]
 )
+@pytest.mark.sampled(9)
 def test_session_runs_in_its_directory(keeper: Keeper, name: str) -> None:
     directory = keeper.vm.root / name
     directory.mkdir()
@@ -137,6 +138,7 @@ def test_end_of_a_session_is_told_with_its_reason_and_its_last_words(
     assert (ending, words) == (dead.ending, keeper.backend.words(dead))
 
 
+@pytest.mark.sampled(2)
 def test_end_at_any_moment_of_a_look_is_told_with_its_reason(keeper: Keeper) -> None:
     """A session may end between a backend's question and the look at its process."""
     names = [f"s{number}" for number in range(12)]
@@ -227,6 +229,7 @@ def test_end_is_reported_without_the_words(keeper: Keeper) -> None:
 
 
 @pytest.mark.parametrize("change", ["account", "name", "home"])
+@pytest.mark.sampled(3)
 def test_session_of_another_account_is_a_failure_and_left_alone(
     keeper: Keeper, change: str
 ) -> None:
@@ -250,9 +253,11 @@ def test_session_of_another_account_is_a_failure_and_left_alone(
     assert 1 == len(keeper.witnesses())
 
 
+@pytest.mark.sampled(2)
 def test_two_launchers_at_once_start_one_session(keeper: Keeper) -> None:
     keeper.inventory("work")
-    command = [sys.executable, "-m", "launcher", "--inventory", str(keeper.vm.inventory)]
+    command = [*keeper.vm.prefix, sys.executable, "-m", "launcher"]
+    command += ["--inventory", str(keeper.vm.inventory)]
     both = [
         subprocess.Popen(
             [*command, "up", "--json"], env=keeper.environ, cwd=keeper.vm.root, stdout=-1
@@ -267,8 +272,9 @@ def test_two_launchers_at_once_start_one_session(keeper: Keeper) -> None:
     assert 1 == len(keeper.witnesses())
 
 
+@pytest.mark.sampled(2)
 def test_session_of_the_other_backend_is_not_started_twice(keeper: Keeper) -> None:
-    other = {"process": "tmux", "tmux": "process"}[keeper.name]
+    other = {"process": "tmux", "tmux": "process", "systemd": "tmux"}[keeper.name]
     keeper.start("work")
     keeper.seen()
     keeper.vm.write({"work": [str(keeper.witness)]}, backend=other)
@@ -280,6 +286,7 @@ def test_session_of_the_other_backend_is_not_started_twice(keeper: Keeper) -> No
     assert [] == keeper.vm.processes()
 
 
+@pytest.mark.sampled(2)
 def test_session_outlives_the_launcher_that_started_it(keeper: Keeper, vm: Vm) -> None:
     keeper.inventory("work")
     assert 0 == vm.run("up", start_new_session=True).returncode

@@ -104,6 +104,7 @@ def test_record_of_an_earlier_boot_is_no_session(keeper: Keeper) -> None:
 @pytest.mark.parametrize(
     "content", ["", "{", "[]", '{"pid": 1}', "\0" * 200, "é", "directory"], ids=repr
 )
+@pytest.mark.sampled(2)
 def test_record_that_cannot_be_read_lets_nothing_start(keeper: Keeper, content: str) -> None:
     keeper.inventory("work", "other")
     keeper.start("work")
@@ -157,7 +158,7 @@ ProcessBackend._record = killed
 class Same(Vm):
     def __init__(self, root):
         self.root, self.state = root, root / "state"
-        self.environ = dict(os.environ)
+        self.environ, self.inventory = dict(os.environ), root / "failover.toml"
 Keeper(Same(Path(sys.argv[1])), "process").start("work")
 """
 

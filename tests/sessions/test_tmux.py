@@ -100,6 +100,17 @@ def test_tmux_session_has_the_session_s_directory_for_further_windows(keeper: Ke
     assert f"{directory}\n" == path
 
 
+def test_session_has_the_environment_of_its_own_start_and_of_no_other(keeper: Keeper) -> None:
+    keeper.start("first", environ={"ONE": "1", "LANG": "C"})
+    many = {f"A_RATHER_LONG_NAME_FOR_NUMBER_{number}": str(number) for number in range(1000)}
+    keeper.start("second", environ={"TWO": "2", **many})
+    first, second = (keeper.seen(name)["environ"] for name in ("first", "second"))
+    assert ("1", "C", False) == (first["ONE"], first["LANG"], "TWO" in first)
+    assert ("2", "C.UTF-8", False) == (second["TWO"], second["LANG"], "ONE" in second)
+    assert many.items() <= second.items()
+    assert not many.items() & first.items()
+
+
 def test_key_that_the_server_was_given_by_hand_does_not_reach_a_session(keeper: Keeper) -> None:
     keeper.tmux("new-session", "-d", "-s", "mine", environ=KEYS)
     assert "sk-" in keeper.tmux("show-environment", "-g")

@@ -1,0 +1,132 @@
+"""Who has a conversation open: what Claude Code notes of itself, and what it was started with.
+
+Since 2.1 each process notes itself in its home's ``sessions/PID.json`` once it is at its prompt
+(not while it asks for trust or a login), with its start time and the conversation that it has:
+after ``/clear`` and ``/resume`` another one (docs/claude-code.md). The file outlives a SIGKILL,
+so that it counts only for a process with that very start time.
+"""
+
+import json
+import os
+from collections.abc import Iterable
+from itertools import pairwise
+from typing import NamedTuple
+
+from invariants.opening import open_at_once
+from launcher.bounded import bounded
+from launcher.errors import Unavailable
+from launcher.interrupts import Waiting
+from launcher.processes import Process, command_line, identify
+
+_OPTIONS = ("--resume", "-r", "--session-id")
+_MAX_BYTES = 65536
+
+
+class Note(NamedTuple):
+    """What a process noted: the conversation, or None where that is not one; itself; where."""
+
+    process: Process
+    conversation: str | None
+    path: str
+
+
+def note_of(home: str, process: Process) -> Note | None:
+    """Return what *process*, alive or dead, noted in *home*; None for nothing or a stranger's."""
+    note = _read(home, process.pid)
+    return note if note is not None and note.process == process else None
+
+
+def live_notes(home: str) -> list[Note]:
+    """Return the notes in *home* of processes that are alive. Raises Unavailable.
+
+    A note without a start time counts for whatever has the pid.
+    """
+    try:
+        names = os.listdir(os.path.join(home, "sessions"))
+    except (FileNotFoundError, NotADirectoryError):
+        return []
+    except OSError as error:
+        raise Unavailable(f"{home}/sessions: {error.strerror}") from error
+    live = []
+    for name in names:
+        pid = name.removesuffix(".json")
+        if name == pid or not (pid.isascii() and pid.isdecimal()):
+            continue
+        process, note = identify(int(pid)), _read(home, int(pid))
+        if process is None or note is None or not process.is_alive():
+            continue
+        if note.process.start in (process.start, _UNKNOWN):
+            live.append(Note(process, note.conversation, note.path))
+    return live
+
+
+def writers(conversation: str, homes: Iterable[str], own: int | None = None) -> list[Process]:
+    """Return the processes that have *conversation* open. Raises Unavailable.
+
+    They say so in a note of one of *homes*, or their command line does and no note of theirs says
+    otherwise. A 2.0 that was started by hand is not seen: it overwrites its command line. *own* is
+    the process that asks, where this one looks on its behalf.
+    """
+    noted = {note.process: note.conversation for home in homes for note in live_notes(home)}
+    found = [process for process, named in noted.items() if named in (conversation, None)]
+    for name in os.listdir("/proc"):
+        if not name.isdigit() or int(name) == (own or os.getpid()):
+            continue
+        process = identify(int(name))
+        if process is None or process in noted or not process.is_alive():
+            continue
+        if names_conversation(command_line(process), conversation):
+            found.append(process)
+    return found
+
+
+def writers_within(
+    conversation: str, homes: Iterable[str], seconds: float, waiting: Waiting
+) -> list[Process]:
+    """Return what :func:`writers` does. Raises NotJudged where that takes more than *seconds*."""
+    own = os.getpid()
+    return bounded(lambda: writers(conversation, homes, own), seconds, waiting)
+
+
+def names_conversation(words: list[str], conversation: str) -> bool:
+    """Tell whether a command line begins or resumes *conversation*.
+
+    >>> names_conversation(["claude", "--resume", "1b4e28ba"], "1b4e28ba")
+    True
+    """
+    pairs = pairwise(words)
+    together = {f"{option}={conversation}" for option in _OPTIONS}
+    return any(option in _OPTIONS and value == conversation for option, value in pairs) or any(
+        word in together for word in words
+    )
+
+
+_UNKNOWN = -1
+
+
+def _read(home: str, pid: int) -> Note | None:
+    path = os.path.join(home, "sessions", f"{pid}.json")
+    try:
+        with open_at_once(path) as file:
+            told = json.loads(file.read(_MAX_BYTES))
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        raise Unavailable(f"{path}: {error.strerror}") from error
+    except ValueError:
+        told = None  # it is being written, or torn: the process is there all the same
+    if not isinstance(told, dict):
+        told = {}
+    start = str(told.get("procStart"))
+    known = start.isascii() and start.isdecimal()
+    return Note(Process(pid, int(start) if known else _UNKNOWN), as_id(told.get("sessionId")), path)
+
+
+def as_id(value: object) -> str | None:
+    """Return *value* if it is the id of a conversation (a UUID), else None."""
+    from uuid import UUID
+
+    try:
+        return str(UUID(value)) if isinstance(value, str) else None
+    except ValueError:
+        return None

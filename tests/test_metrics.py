@@ -1,0 +1,227 @@
+"""The metrics file: written with every verdict, whole or not at all, never its judge."""
+
+from __future__ import annotations
+
+import json
+import os
+import stat
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from invariants.inventory import Inventory, InventoryError, load
+from launcher.metrics import disown_metrics, write_metrics
+from launcher.report import announce, failover_key, published
+from launcher.verdict import Colour, Gate, Verdict
+from tests.formats.test_prometheus import of, samples
+from tests.vm import UNPRIVILEGED, Vm
+
+
+@pytest.fixture
+def path(vm: Vm) -> Path:
+    """Ask for metrics; return where."""
+    vm.write(prometheus=str(vm.root / "claude-failover.prom"))
+    return vm.root / "claude-failover.prom"
+
+
+@pytest.fixture
+def inventory(vm: Vm, path: Path) -> Inventory:
+    return load(str(vm.inventory))
+
+
+def verdict_in(path: Path) -> str:
+    seen = samples(path.read_text())
+    (colour,) = [colour for colour in Colour if seen[of("verdict", verdict=colour.value)]]
+    return colour.value
+
+
+def gate(colour: Colour = Colour.RED) -> Gate:
+    now = time.time()
+    return Gate(Verdict(colour, "why" if colour is Colour.UNKNOWN else None), {}, now, now)
+
+
+def document(inventory: Inventory, colour: Colour = Colour.RED) -> dict[str, Any]:
+    return {"failover": failover_key(inventory, gate(colour), ())}
+
+
+def test_every_gate_writes_what_its_report_says(vm: Vm, path: Path) -> None:
+    green = vm.run("check")
+    assert (0, "") == (green.returncode, green.stderr)
+    assert ("green", 0o644) == (verdict_in(path), stat.S_IMODE(path.stat().st_mode))
+    vm.diverge()
+    assert 1 == vm.run("check").returncode
+    seen = samples(path.read_text())
+    assert 0 == seen[of("link_shared", account="backup", link="projects")]
+    finished = json.loads(vm.report_path.read_text())["failover"]["finished"]
+    assert finished == seen[of("last_run_timestamp_seconds")]
+
+
+def test_gate_at_work_leaves_the_metrics_alone(inventory: Inventory, path: Path) -> None:
+    published(inventory, gate(), ())
+    announce(inventory, "a launcher is at work")
+    assert "red" == verdict_in(path)
+    announce(inventory, "it went wrong", passing=False)
+    assert "unknown" == verdict_in(path)
+
+
+def test_verdict_that_could_not_be_published_is_unknown_there(vm: Vm, path: Path) -> None:
+    vm.write(prometheus=str(path), report=str(vm.root / "there" / "report.json"))
+    (vm.root / "there" / "report.json").mkdir(parents=True)
+    assert 70 == vm.run("check").returncode
+    assert "unknown" == verdict_in(path)
+
+
+def test_wrong_inventory_turns_them_unknown(vm: Vm, path: Path) -> None:
+    vm.run("check")
+    vm.inventory.write_text(f"{vm.inventory.read_text()}\ntypo = 1\n")
+    assert 78 == vm.run("check").returncode
+    assert "unknown" == verdict_in(path)
+
+
+def test_place_that_is_wrong_itself_is_not_written_to(vm: Vm) -> None:
+    inside = vm.home("backup") / "a.prom"
+    vm.write(prometheus=str(inside))
+    with pytest.raises(InventoryError) as wrong:
+        load(str(vm.inventory))
+    assert "the metrics" in str(wrong.value)
+    assert (None, None) == (wrong.value.metrics, disown_metrics(wrong.value))
+
+
+@pytest.mark.parametrize(
+    ("name", "problem"),
+    [
+        ("metrics.txt", "must end in .prom"),
+        ("state/report.json", "must end in .prom"),
+        ("state/lock/a.prom", "lies inside the launcher's lock"),
+    ],
+)
+def test_place_has_to_be_their_own(vm: Vm, name: str, problem: str) -> None:
+    vm.write(prometheus=str(vm.root / name))
+    with pytest.raises(InventoryError, match=problem):
+        load(str(vm.inventory))
+
+
+def test_verdict_stands_where_they_cannot_be_written(vm: Vm, path: Path) -> None:
+    path.mkdir()
+    done = vm.run("check")
+    assert (0, "green") == (done.returncode, vm.report["verdict"])
+    problem = "something that is no regular file stands there"
+    assert f"launcher: the metrics cannot be written: {path}: {problem}\n" == done.stderr
+
+
+def test_file_of_somebody_else_is_left_alone(inventory: Inventory, path: Path) -> None:
+    path.write_text("node_precious 1\n")
+    problem = write_metrics(inventory, document(inventory))
+    assert problem is not None
+    assert "did not write" in problem
+    assert "node_precious 1\n" == path.read_text()
+
+
+def test_symlink_is_left_alone(inventory: Inventory, path: Path, tmp_path: Path) -> None:
+    path.symlink_to(tmp_path / "elsewhere")
+    problem = write_metrics(inventory, document(inventory))
+    assert problem is not None
+    assert path.is_symlink()
+    assert not (tmp_path / "elsewhere").exists()
+
+
+def test_missing_directory_is_told_not_made(vm: Vm) -> None:
+    vm.write(prometheus=str(vm.root / "gone" / "a.prom"))
+    inventory = load(str(vm.inventory))
+    problem = write_metrics(inventory, document(inventory))
+    assert f"the metrics cannot be written: {vm.root}/gone/a.prom: No such file or directory" == (
+        problem
+    )
+
+
+def test_fault_of_ours_is_told_not_raised(inventory: Inventory) -> None:
+    problem = write_metrics(inventory, {})
+    assert problem is not None
+    assert "KeyError" in problem
+
+
+def test_library_that_is_not_there_is_told(
+    inventory: Inventory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(__import__("sys").modules, "launcher.formats.prometheus", None)
+    problem = write_metrics(inventory, document(inventory))
+    assert problem is not None
+    assert "ModuleNotFoundError" in problem
+
+
+@pytest.mark.skipif(not UNPRIVILEGED, reason="needs root, to be somebody without its rights")
+def test_directory_that_may_not_be_written_to_is_told(vm: Vm, path: Path) -> None:
+    directory = vm.root / "textfiles"
+    directory.mkdir(mode=0o555)
+    vm.write(prometheus=str(directory / "a.prom"))
+    done = vm.run("check", prefix=UNPRIVILEGED)
+    assert (0, True) == (done.returncode, "Permission denied" in done.stderr)
+
+
+def test_reader_never_sees_a_torn_file(inventory: Inventory, path: Path) -> None:
+    documents = [document(inventory, colour) for colour in (Colour.RED, Colour.UNKNOWN)]
+    write_metrics(inventory, documents[0])
+    over = threading.Event()
+    seen: list[str] = []
+
+    def read_on() -> None:
+        while not over.is_set():
+            seen.append(verdict_in(path))
+
+    reader = threading.Thread(target=read_on)
+    reader.start()
+    for number in range(100):
+        assert write_metrics(inventory, documents[number % 2]) is None
+    over.set()
+    reader.join()
+    assert {"red", "unknown"} == set(seen)
+    assert [path.name] == [name for name in os.listdir(path.parent) if "claude-failover" in name]
+
+
+PUBLISHER = """
+import json, sys
+from invariants.inventory import load
+from launcher.metrics import write_metrics
+inventory = load(sys.argv[1])
+documents = json.loads(sys.argv[2])
+while True:
+    for document in documents:
+        assert write_metrics(inventory, document) is None
+        sys.stdout.write("!")
+        sys.stdout.flush()
+"""
+
+
+@pytest.mark.parametrize("wanted", [100, pytest.param(10_000, marks=pytest.mark.thorough)], ids=str)
+def test_file_is_whole_through_publications_and_kills(
+    inventory: Inventory, path: Path, wanted: int
+) -> None:
+    documents = [document(inventory, colour) for colour in (Colour.RED, Colour.UNKNOWN)]
+    command = [sys.executable, "-c", PUBLISHER, inventory.path, json.dumps(documents)]
+    write_metrics(inventory, documents[0])
+    published = kills = 0
+    while published < wanted or kills < 2:
+        with subprocess.Popen(command, stdout=subprocess.PIPE) as publisher:
+            assert publisher.stdout is not None
+            before = published
+            while published < before + max(wanted // 8, 50):
+                assert verdict_in(path) in ("red", "unknown")
+                published += len(os.read(publisher.stdout.fileno(), 65536))
+            publisher.kill()
+            kills += 1
+    assert verdict_in(path) in ("red", "unknown")
+    write_metrics(inventory, documents[0])
+    assert [] == [name for name in os.listdir(path.parent) if name.endswith(".new")]
+
+
+def test_without_the_key_nothing_is_written(vm: Vm) -> None:
+    inventory = load(str(vm.inventory))
+    before = sorted(os.listdir(vm.root))
+    assert write_metrics(inventory, document(inventory)) is None
+    published(inventory, gate(), ())
+    assert {*before, "state"} == set(os.listdir(vm.root))

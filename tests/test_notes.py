@@ -1,0 +1,104 @@
+"""Who has a conversation open: notes of processes that live, and command lines."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+
+import pytest
+
+from launcher.errors import Unavailable
+from launcher.notes import as_id, live_notes, names_conversation, note_of, writers
+from launcher.processes import Process, identify
+from tests.leaders import Leaders
+
+ID = "11111111-2222-3333-4444-555555555555"
+OTHER = "99999999-2222-3333-4444-555555555555"
+
+
+def note(home: Path, process: Process, **keys: object) -> Path:
+    path = home / "sessions" / f"{process.pid}.json"
+    path.parent.mkdir(exist_ok=True)
+    path.write_text(json.dumps({"procStart": str(process.start), "sessionId": ID, **keys}))
+    return path
+
+
+def test_note_of_a_living_process_counts(tmp_path: Path, leaders: Leaders) -> None:
+    process = leaders.run("sleep", "600")
+    note(tmp_path, process)
+    assert [process] == writers(ID, [str(tmp_path)])
+    assert [] == writers(OTHER, [str(tmp_path)])
+
+
+def test_note_that_was_left_behind_counts_for_nobody(tmp_path: Path, leaders: Leaders) -> None:
+    """Its process is dead, or its pid is a stranger's by now."""
+    process = leaders.run("sleep", "600")
+    note(tmp_path, Process(process.pid, process.start - 1))
+    note(tmp_path, Process(4_000_000, 7))
+    assert [] == writers(ID, [str(tmp_path)])
+    assert note_of(str(tmp_path), process) is None
+    assert note_of(str(tmp_path), Process(4_000_000, 7)) is not None
+
+
+@pytest.mark.parametrize("keys", [{"procStart": None}, {"sessionId": None}])
+def test_note_that_does_not_say_all_counts_for_whatever_has_the_pid(
+    tmp_path: Path, leaders: Leaders, keys: dict[str, object]
+) -> None:
+    process = leaders.run("sleep", "600")
+    note(tmp_path, process, **keys)
+    assert [process] == writers(ID, [str(tmp_path)])
+
+
+def test_note_that_is_being_written_counts(tmp_path: Path, leaders: Leaders) -> None:
+    process = leaders.run("sleep", "600")
+    note(tmp_path, process).write_text("[")
+    assert [process] == writers(ID, [str(tmp_path)])
+    (tmp_path / "sessions" / "other.json").write_text("{}")
+    (tmp_path / "sessions" / "12.txt").write_text("{}")
+    assert [process] == [one.process for one in live_notes(str(tmp_path))]
+
+
+def test_command_line_counts_until_a_note_says_otherwise(tmp_path: Path, leaders: Leaders) -> None:
+    process = leaders.run("sh", "-c", "sleep 600; :", "claude", "--resume", ID)
+    assert [process] == writers(ID, [str(tmp_path)])
+    note(tmp_path, process, sessionId=OTHER)
+    assert [] == writers(ID, [str(tmp_path)])
+    assert [process] == writers(OTHER, [str(tmp_path)])
+
+
+@pytest.mark.parametrize(
+    ("words", "expected"),
+    [
+        (["claude", "--session-id", ID], True),
+        (["claude", f"--resume={ID}"], True),
+        (["claude", "-r", ID], True),
+        (["claude", "--resume", OTHER, ID], False),
+        (["grep", ID], False),
+        (["sh", "-c", f"claude --resume {ID}"], False),
+    ],
+)
+def test_words_that_name_a_conversation(words: list[str], expected: bool) -> None:
+    assert expected == names_conversation(words, ID)
+
+
+def test_home_without_notes_and_one_that_cannot_be_read(tmp_path: Path) -> None:
+    assert [] == live_notes(str(tmp_path))
+    (tmp_path / "sessions").symlink_to("sessions")
+    with pytest.raises(Unavailable, match="symbolic links"):
+        live_notes(str(tmp_path))
+
+
+def test_note_that_cannot_be_opened_is_told(tmp_path: Path) -> None:
+    process = identify(os.getppid())
+    assert process is not None
+    path = tmp_path / "sessions" / f"{process.pid}.json"
+    path.parent.mkdir()
+    path.symlink_to(path)
+    with pytest.raises(Unavailable, match="symbolic links"):
+        note_of(str(tmp_path), process)
+
+
+@pytest.mark.parametrize(("value", "expected"), [(ID.upper(), ID), ("no", None), (7, None)])
+def test_id_of_a_conversation_is_a_uuid(value: object, expected: str | None) -> None:
+    assert expected == as_id(value)
