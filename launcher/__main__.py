@@ -7,10 +7,11 @@ def main() -> int:
     """Run the command line; a package that is not whole is unknown (70), not a traceback."""
     try:
         from launcher.cli import main as run
+
+        return run()
     except (ImportError, SyntaxError) as error:
         print(f"launcher: claude-failover is not installed as a whole: {error}", file=sys.stderr)
         return 70
-    return run()
 
 
 if __name__ == "__main__":

@@ -4,31 +4,39 @@ from __future__ import annotations
 
 import argparse
 import os
-import traceback
+import sys
+from collections.abc import Container
+from contextlib import ExitStack, suppress
+from typing import TYPE_CHECKING
 
-from invariants.inventory import InventoryError, load, locate
 from launcher import __version__
-from launcher.errors import ExitCode, Interrupted, LauncherError, Locked, WrongInventory
+from launcher.errors import (
+    EXIT_CODES,
+    ExitCode,
+    Interrupted,
+    LauncherError,
+    Locked,
+    Unavailable,
+    WrongInventory,
+    WrongUsage,
+)
 from launcher.interrupts import Interrupts
 from launcher.output import Output, open_standard_descriptors
-from launcher.verbs import VERBS, Call
+from launcher.verbs import VERBS, Call, Verb, verb
 
-_EXIT_CODES = """\
-exit codes:
-   0  green, and what was asked is done
-   1  red: an invariant does not hold, or an entry was refused
-   2  usage
-  69  green, but a session is not up
-  70  unknown: the gate could not be carried out
-  75  another launcher is at work
-  78  the inventory is wrong or missing
-"""
+if TYPE_CHECKING:
+    from launcher.pytest_child import PytestChild
+
+_EXIT_CODES = "exit codes:\n" + "".join(
+    f"  {code.value:2}  {meaning}\n" for code, meaning in EXIT_CODES.items()
+)
 
 
 def main(argv: list[str] | None = None) -> int:
     """Run one verb and return its exit code; the process's arguments where *argv* is None."""
     open_standard_descriptors()
-    arguments = parser().parse_args(argv)
+    words = sys.argv[1:] if argv is None else argv
+    arguments = parser(words).parse_args(words)
     output = Output()
     code: int
     try:
@@ -40,16 +48,24 @@ def main(argv: list[str] | None = None) -> int:
     except LauncherError as error:
         output.message(str(error))
         code = error.code
+    except (ImportError, SyntaxError):
+        raise  # not installed as a whole: the caller says so
     except Exception as error:
         # Not a state of the VM but a fault of ours: unknown, and told in full.
+        import traceback
+
         output.message(f"a fault of claude-failover, please report it: {error!r}")
         output.message(traceback.format_exc())
         code = ExitCode.UNKNOWN
     return output.exit_code(int(code))
 
 
-def parser() -> argparse.ArgumentParser:
-    """Return the parser of the command line; a usage error exits with 2."""
+def parser(words: Container[str] = VERBS) -> argparse.ArgumentParser:
+    """Return the parser of the command line; a usage error exits with 2.
+
+    Where the line's *words* are given, a verb that is not among them is a name only: such a line
+    cannot call it, and what it takes is not loaded.
+    """
     top = argparse.ArgumentParser(
         prog="launcher",
         description="Starts Claude Code sessions, and only where every invariant of the VM holds.",
@@ -59,39 +75,81 @@ def parser() -> argparse.ArgumentParser:
     )
     top.add_argument("--version", action="version", version=f"claude-failover {__version__}")
     top.add_argument("--inventory", metavar="PATH", help="the inventory, failover.toml")
-    verbs = top.add_subparsers(dest="verb", metavar="VERB", required=True)
-    for name, verb in VERBS.items():
-        sub = verbs.add_parser(name, help=verb.help, description=verb.help, allow_abbrev=False)
-        sub.add_argument(
-            "--inventory", metavar="PATH", default=argparse.SUPPRESS, help=argparse.SUPPRESS
+    verbs = top.add_subparsers(dest="verb", metavar="VERB", required=True, prog=top.prog)
+    for name, told in VERBS.items():
+        asked = name in words
+        sub = verbs.add_parser(
+            name, help=told, description=told, allow_abbrev=False, add_help=asked
         )
-        verb.add_arguments(sub)
+        if asked:
+            sub.add_argument(
+                "--inventory", metavar="PATH", default=argparse.SUPPRESS, help=argparse.SUPPRESS
+            )
+            verb(name).add_arguments(sub)
     return top
 
 
 def _run(arguments: argparse.Namespace, interrupts: Interrupts, output: Output) -> int:
-    verb = VERBS[arguments.verb]
+    asked = verb(arguments.verb)
+    if not asked.inventory:
+        return asked.run(Call(arguments, None, os.environ, interrupts, output))
+    if asked.stops:
+        from launcher.sessions.systemd import leave_session
+
+        leave_session(os.environ)
+    with ExitStack() as opened:
+        # Before anything else: it takes longer to be ready than all that comes before its turn.
+        child = None
+        if asked.reports and asked.writes:
+            from launcher.pytest_child import PytestChild
+
+            with suppress(OSError):  # the gate tries again, and says what is wrong
+                child = opened.enter_context(PytestChild(os.environ))
+        return _call(asked, arguments, interrupts, output, child)
+
+
+def _call(
+    asked: Verb,
+    arguments: argparse.Namespace,
+    interrupts: Interrupts,
+    output: Output,
+    child: PytestChild | None,
+) -> int:
+    from invariants.inventory import InventoryError, load, locate
+
     try:
         inventory = load(locate(arguments.inventory, os.environ))
     except InventoryError as error:
-        if verb.reports:
+        if asked.reports:
             from launcher.report import disown
 
             disown(error)
+        code = asked.run_without(arguments, error, output) if asked.run_without else None
+        if code is not None:
+            return code
         raise WrongInventory(str(error)) from error
-    call = Call(arguments, inventory, os.environ, interrupts, output)
-    if not verb.writes or getattr(arguments, "dry_run", False):
-        return verb.run(call)
+
+    def called() -> int:
+        # Once the lock is held: another launcher may just have switched a session.
+        from launcher.placements import placed
+
+        call = Call(arguments, placed(inventory), os.environ, interrupts, output, child)
+        return asked.run(call)
+
+    if not asked.writes or getattr(arguments, "dry_run", False):
+        return called()
+    from invariants.schema import DEFAULT_STATE
     from launcher.lock import locked
 
     try:
-        with locked(inventory.settings.state, arguments.verb, interrupts):
-            return verb.run(call)
-    except (Locked, Interrupted):
+        default = os.path.expanduser(DEFAULT_STATE)
+        with locked(inventory.settings.state, arguments.verb, interrupts, also=default):
+            return called()
+    except (Locked, Interrupted, WrongUsage, Unavailable):
         raise
     except Exception as error:
-        if verb.reports:  # whatever it was: what an earlier gate published is not today's truth
+        if asked.reports:  # whatever it was: what an earlier gate published is not today's truth
             from launcher.report import announce
 
-            announce(inventory, str(error))
+            announce(inventory, str(error), passing=False)
         raise

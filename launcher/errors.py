@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from enum import IntEnum
 
 
@@ -15,6 +16,18 @@ class ExitCode(IntEnum):
     UNKNOWN = 70
     LOCKED = 75
     CONFIG = 78
+
+
+EXIT_CODES: Mapping[ExitCode, str] = {
+    ExitCode.OK: "green, and what was asked is done",
+    ExitCode.RED: "red: an invariant does not hold, or an entry was refused",
+    ExitCode.USAGE: "usage",
+    ExitCode.UNAVAILABLE: "green, but a session is not up",
+    ExitCode.UNKNOWN: "unknown: the gate could not be carried out",
+    ExitCode.LOCKED: "another launcher is at work",
+    ExitCode.CONFIG: "the inventory is wrong or missing",
+}
+"""What each means, as the help, the manual page and ``launcher explain`` say it."""
 
 
 class LauncherError(Exception):

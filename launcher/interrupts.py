@@ -6,28 +6,38 @@ import os
 import select
 import signal
 import time
+from collections.abc import Iterable
 from types import FrameType, TracebackType
-from typing import Self
+from typing import Protocol, Self
 
 from launcher.errors import Interrupted
 
-_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+
+
+class Waiting(Protocol):
+    """What waits, and does meanwhile what its owner must not leave undone."""
+
+    def poll(self, descriptors: list[int], seconds: float) -> list[int]:
+        """Wait until one of *descriptors* can be read, or *seconds* are over; return those."""
 
 
 class Interrupts:
     """While entered, SIGINT, SIGTERM and SIGHUP are noted instead of ending the process.
 
     Waits end early when one has come; :meth:`check` raises :class:`Interrupted` then. A signal
-    that was ignored before (``nohup``, a shell's background job) stays ignored.
+    that was ignored before (``nohup``, a shell's background job) stays ignored. With other
+    *signals* these are noted; with none it can be entered in any thread, and only waits.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, signals: Iterable[int] = SIGNALS) -> None:
+        self._signals = signals
         self._seen: int | None = None
         self._before: dict[int, object] = {}
 
     def __enter__(self) -> Self:
         self._reader, self._writer = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
-        for number in _SIGNALS:
+        for number in self._signals:
             if signal.getsignal(number) is not signal.SIG_IGN:
                 self._before[number] = signal.signal(number, self._note)
         return self
@@ -47,6 +57,12 @@ class Interrupts:
         if self._seen is None:
             self._seen = number
             os.write(self._writer, b"!")
+
+    def let_go(self) -> None:
+        """Let signals end this process again, as before anybody noted them; then :meth:`check`."""
+        for number in self._before:
+            signal.signal(number, signal.SIG_DFL)
+        self.check()
 
     def check(self) -> None:
         """Raise Interrupted if a signal has come."""

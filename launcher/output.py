@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import os
 import sys
-from typing import TextIO
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, TextIO
 
 from launcher.errors import ExitCode
+
+if TYPE_CHECKING:
+    from launcher.journal import Entry
 
 
 def open_standard_descriptors() -> None:
@@ -24,6 +28,19 @@ class Output:
     def __init__(self) -> None:
         self._lost: OSError | None = None
 
+    @property
+    def is_journal(self) -> bool:
+        """Whether a result goes to the journal, which takes entries instead of a text."""
+        from launcher.journal import is_journal
+
+        return sys.stdout is not None and is_journal(sys.stdout.fileno(), os.environ)
+
+    def entries(self, entries: Iterable[Entry]) -> None:
+        """Print a verb's result for the journal, one entry a line."""
+        from launcher.journal import lines
+
+        self.result(lines(entries))
+
     def result(self, text: str) -> None:
         """Print a verb's result on standard output."""
         try:
@@ -34,10 +51,18 @@ class Output:
             self._lost = error
 
     def message(self, text: str) -> None:
-        """Print a message on standard error, each line with the program's name."""
-        lines = "".join(f"launcher: {line}\n" for line in text.splitlines())
+        """Print a message on standard error, each line with the program's name.
+
+        In the journal, where an entry has the program's name beside it, each line is an error.
+        """
+        from launcher.journal import Entry, Priority, is_journal, lines
+
+        if sys.stderr is not None and is_journal(sys.stderr.fileno(), os.environ):
+            said = lines(Entry(Priority.ERROR, line) for line in text.splitlines())
+        else:
+            said = "".join(f"launcher: {line}\n" for line in text.splitlines())
         try:
-            self._print(sys.stderr, lines)
+            self._print(sys.stderr, said)
         except OSError:
             pass  # there is nowhere left to say so
 

@@ -1,26 +1,31 @@
 """``ensure``: creates missing targets and links, and refuses everything else.
 
-All is looked at before anything is written; one refusal, and nothing is. What is written is
-written by mkdir(2) and symlink(2), neither of which replaces anything, not even in a race.
+All is looked at before anything is written, by a process that can be given up on: a dead mount
+hangs whoever touches it. One refusal, and nothing is written. What is written is written by
+mkdir(2) and symlink(2), neither of which replaces anything, not even in a race.
 """
 
-from __future__ import annotations
-
 import os
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable
+from contextlib import nullcontext
+from typing import NamedTuple
 
 from invariants.entries import judge_entry, leads_over_its_target
 from invariants.finding import Finding
 from invariants.homes import Homes
 from invariants.inventory import Account, Link
 from invariants.links import LinkState
+from invariants.places import Places
 from invariants.targets import Targets
+from launcher.bounded import bounded
 from launcher.errors import Refused
+from launcher.interrupts import Interrupts
+
+TIMEOUT = 30.0
+"""Seconds for one look at homes and targets, where no inventory says how many."""
 
 
-@dataclass(frozen=True, slots=True)
-class Action:
+class Action(NamedTuple):
     """One thing to create: a directory (mode 0700), or a symlink where ``text`` is given."""
 
     path: str
@@ -51,14 +56,23 @@ def ensure_for_account(
     create_homes: bool = False,
     dry_run: bool = False,
     option: str = "",
+    timeout: float = TIMEOUT,
 ) -> list[Action]:
     """Create what is missing for one account: its links, and their targets.
 
     Returns what was created (with *dry_run*: what would be), nothing where all is right.
-    Raises EntriesRefused, with everything that stands in the way, before anything is written.
-    *option* is what a pasted ``launcher`` command needs to reach the same inventory.
+    Raises EntriesRefused, with everything that stands in the way, before anything is written;
+    NotJudged where homes and targets cannot be looked at within *timeout* seconds. *option* is
+    what a pasted ``launcher`` command needs to reach the same inventory. Works in any thread.
     """
-    return ensure([account], links, create_homes=create_homes, dry_run=dry_run, option=option)
+    return ensure(
+        [account],
+        links,
+        create_homes=create_homes,
+        dry_run=dry_run,
+        option=option,
+        timeout=timeout,
+    )
 
 
 def ensure(
@@ -68,19 +82,41 @@ def ensure(
     create_homes: bool = False,
     dry_run: bool = False,
     option: str = "",
+    timeout: float = TIMEOUT,
+    known: Iterable[Account] | None = None,
+    interrupts: Interrupts | None = None,
 ) -> list[Action]:
-    """Create what is missing for all *accounts*; otherwise as :func:`ensure_for_account`."""
+    """Create what is missing for all *accounts*; otherwise as :func:`ensure_for_account`.
+
+    *known* are all accounts of the inventory, where *accounts* are only some: a home or target
+    may lie inside another's home. Raises Interrupted for a signal that *interrupts* notes while
+    homes and targets are looked at; without *interrupts*, signals do what they did before.
+    """
     accounts, links = list(accounts), list(links)
-    actions, findings = _plan(accounts, links, create_homes, option)
-    if findings:
-        raise EntriesRefused(findings)
-    return actions if dry_run else _carry_out(actions, accounts, links, option)
+    places = accounts if known is None else list(known)
+    with nullcontext(interrupts) if interrupts else Interrupts(signals=()) as noted:
+
+        def plan(create_homes: bool) -> Plan:
+            return bounded(
+                lambda: _plan(accounts, links, Places(places, links), create_homes, option),
+                timeout,
+                noted,
+            )
+
+        actions, findings = plan(create_homes)
+        if findings:
+            raise EntriesRefused(findings)
+        return actions if dry_run else _carry_out(actions, plan)
+
+
+Plan = tuple[list[Action], list[Finding]]
+"""What to create, and what stands in the way."""
 
 
 def _plan(
-    accounts: list[Account], links: list[Link], create_homes: bool, option: str
-) -> tuple[list[Action], list[Finding]]:
-    homes, targets = Homes(option), Targets(option)
+    accounts: list[Account], links: list[Link], places: Places, create_homes: bool, option: str
+) -> Plan:
+    homes, targets = Homes(option, places), Targets(option, places)
     actions: list[Action] = []
     findings: list[Finding] = []
     for link in links:
@@ -94,12 +130,13 @@ def _plan(
     for account in accounts:
         fault = homes.fault(account)
         if fault is not None:
-            if not (create_homes and fault.finding.state == "missing" and not _is_link(account)):
+            missing = fault.finding.state == "missing" and not os.path.islink(account.home)
+            if create_homes and missing:
+                actions += _directories(account.home, actions)
+            else:
                 findings.append(fault.finding)
                 if fault.hides_entries:
                     continue
-            else:
-                actions += _directories(account.home, actions)
         for link in links:
             finding = judge_entry(account, link, option)
             if finding is None:
@@ -109,10 +146,6 @@ def _plan(
             elif targets.fault(link) is None or not leads_over_its_target(account, link):
                 findings.append(finding)
     return actions, findings
-
-
-def _is_link(account: Account) -> bool:
-    return os.path.islink(account.home)
 
 
 def _directories(path: str, planned: list[Action]) -> list[Action]:
@@ -125,9 +158,7 @@ def _directories(path: str, planned: list[Action]) -> list[Action]:
     return missing[::-1]
 
 
-def _carry_out(
-    actions: list[Action], accounts: list[Account], links: list[Link], option: str
-) -> list[Action]:
+def _carry_out(actions: list[Action], plan: Callable[[bool], Plan]) -> list[Action]:
     done: list[Action] = []
     errors: list[Finding] = []
     failed: list[str] = []
@@ -147,7 +178,7 @@ def _carry_out(
         else:
             done.append(action)
     if not errors and len(done) < len(actions):
-        left, errors = _plan(accounts, links, False, option)
+        left, errors = plan(False)
         errors += [_could_not(action, FileExistsError("it came and went")) for action in left]
     if errors:
         raise EntriesRefused(errors, done)

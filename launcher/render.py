@@ -2,19 +2,26 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING
 
-from invariants.finding import Finding
+from invariants.finding import Finding, shown
 from invariants.inventory import Inventory
-from launcher.gate import Gate
-from launcher.provision import Action
+from launcher.colours import BOLD as _BOLD
+from launcher.colours import RED as _RED
+from launcher.colours import RESET as _RESET
+from launcher.colours import VERDICTS as _COLOURS
+from launcher.colours import YELLOW as _YELLOW
+from launcher.journal import Entry, Priority
 from launcher.sessions import SessionState, SessionStatus
-from launcher.status import LastReport, Overview
-from launcher.verdict import Colour
+from launcher.verdict import Colour, Gate
 
-_RESET = "\x1b[0m"
-_BOLD, _RED, _GREEN, _YELLOW = "\x1b[1m", "\x1b[31m", "\x1b[32m", "\x1b[33m"
-_COLOURS = {Colour.GREEN: _GREEN, Colour.RED: _RED, Colour.UNKNOWN: _YELLOW}
+if TYPE_CHECKING:
+    from launcher.install import Change
+    from launcher.provision import Action
+    from launcher.status import LastReport, Overview
+    from launcher.switch import Switch
 
 
 class Painter:
@@ -52,7 +59,78 @@ def verdict_text(
     else:
         summary = f"{colour}: the gate could not be judged{_held(sessions)} ({seconds})"
         summary += f"\n  {verdict.reason}"
+    summary = "\n".join([summary, *off_lines(inventory, paint)])
     return "\n\n".join([*blocks, summary]) + "\n"
+
+
+def off_lines(inventory: Inventory, paint: Painter) -> list[str]:
+    """Return a line for each family that is switched off: what is not looked at, and why."""
+    off = inventory.demands.off
+    return [f"  {paint('switched off', _YELLOW)}: {name}: {off[name]}" for name in sorted(off)]
+
+
+def verdict_entries(gate: Gate, sessions: Sequence[SessionStatus]) -> list[Entry]:
+    """Return a gate for the journal: an error for whatever keeps it from green, on one line each.
+
+    What a failed session printed is not in it: the journal is read by more than its user.
+    """
+    verdict = gate.verdict
+    entries = [Entry(Priority.ERROR, _on_one_line(one.finding)) for one in verdict.failures]
+    for session in sessions:
+        failed = session.state is SessionState.FAILED
+        detail = f": {session.detail}" if session.detail else ""
+        text = f"session {session.name} of {session.account}: {session.state.value}{detail}"
+        entries.append(Entry(Priority.ERROR if failed else Priority.INFO, text))
+    if verdict.colour is Colour.UNKNOWN:
+        entries.append(Entry(Priority.ERROR, f"unknown: {verdict.reason}"))
+    elif verdict.colour is Colour.RED:
+        text = f"red: {len(verdict.failures)} of {verdict.expected} invariants do not hold"
+        entries.append(Entry(Priority.WARNING, text + _held(sessions)))
+    else:
+        entries.append(Entry(Priority.NOTICE, f"green: all {verdict.expected} invariants hold"))
+    return entries
+
+
+def _on_one_line(finding: Finding) -> str:
+    found = f"expected {finding.wanted}; found {shown(finding.found)}"
+    return f"{finding.place}: {finding.state}: {found}; fix: {finding.fix}"
+
+
+def install_text(
+    changes: Sequence[Change], refused: Sequence[Finding], dry_run: bool, paint: Painter
+) -> str:
+    """Return what ``install`` did or would do, or all that is in its way."""
+    if refused:
+        blocks = [_indented(finding, paint) for finding in refused]
+        blocks.append(f"{paint('refused', _BOLD + _RED)}: {len(refused)} in the way; nothing done")
+        return "\n\n".join(blocks) + "\n"
+    would = "would " if dry_run else ""
+    return "".join(f"{would}{change}\n" for change in changes) or "nothing to do\n"
+
+
+def switch_text(done: Switch, inventory: Inventory, paint: Painter) -> str:
+    """Return what became of a switch, or all that is in its way, with the gate and the sessions."""
+    blocks = findings_blocks(done.findings, inventory, paint)
+    said = "".join(f"\n    | {line}" for line in (done.words or "").splitlines())
+    blocks.append(f"{_switch_line(done, paint)}{said}\n")
+    return "\n\n".join(blocks) + "\n" + verdict_text(done.gate, done.sessions, inventory, paint)
+
+
+def _switch_line(done: Switch, paint: Painter) -> str:
+    what = f"conversation {done.conversation}" if done.conversation else "no conversation"
+    way = f"{done.session}: {done.origin} -> {done.account}"
+    ended = "".join(f", once pid {pid} has ended" for pid in done.pids)
+    refused = paint("refused", _BOLD + _RED)
+    lines = {
+        "held": f"{way}: not switched; the gate is not green",
+        "refused": f"{way}: {refused}: {len(done.findings)} in the way; nothing was changed",
+        "planned": f"{way}: would be switched, with {what}{ended}",
+        "already-there": f"{done.session}: runs under {done.account} already, with {what}",
+        "switched": f"{way}: switched, with {what}",
+        "returned": f"{way}: {paint('not switched', _BOLD + _RED)}: {done.detail}",
+        "failed": f"{way}: {paint('failed', _BOLD + _RED)}: {done.detail}",
+    }
+    return lines[done.outcome]
 
 
 def _held(sessions: Sequence[SessionStatus]) -> str:
@@ -85,17 +163,22 @@ def _indented(finding: Finding, paint: Painter) -> str:
 def sessions_block(sessions: Sequence[SessionStatus], paint: Painter) -> str:
     """Return a line for each session, and below one that failed what it printed last."""
     names = max(len(session.name) for session in sessions)
-    accounts = max(len(session.account) for session in sessions)
+    whose = [_whose(session) for session in sessions]
+    accounts = max(map(len, whose))
     lines = [paint("sessions", _BOLD)]
-    for session in sessions:
+    for session, account in zip(sessions, whose, strict=True):
         state = f"{session.state.value:<7}"
         if session.state is SessionState.FAILED:
             state = paint(state, _RED)
         detail = f"  {session.detail}" if session.detail else ""
-        line = f"  {session.name:<{names}}  {session.account:<{accounts}}  {state}{detail}"
+        line = f"  {session.name:<{names}}  {account:<{accounts}}  {state}{detail}"
         lines.append(line.rstrip())
         lines += [f"    | {line}" for line in (session.words or "").splitlines()]
     return "\n".join(lines)
+
+
+def _whose(session: SessionStatus) -> str:
+    return f"{session.account} (not {session.wanted})" if session.wanted else session.account
 
 
 def ensure_text(
@@ -116,7 +199,7 @@ def ensure_text(
     return lines or "nothing to do: every target and link is there\n"
 
 
-def overview_text(view: Overview, paint: Painter) -> str:
+def overview_text(view: Overview, inventory: Inventory, paint: Painter) -> str:
     """Return ``status`` as text: accounts × links, the sessions, the last report."""
     blocks = []
     if view.problem:
@@ -127,7 +210,14 @@ def overview_text(view: Overview, paint: Painter) -> str:
         blocks.append(sessions_block(view.sessions, paint))
     if view.foreign:
         blocks.append(f"running, but not in the inventory: {', '.join(view.foreign)}")
-    blocks.append(_last_report(view.report, paint))
+    blocks.append("\n".join([_last_report(view.report, paint), *off_lines(inventory, paint)]))
+    if view.history_problem:
+        blocks.append(paint(f"history: {view.history_problem}", _YELLOW))
+    else:
+        from launcher.timeline import standing_lines
+
+        if lines := standing_lines(view.history, time.time()):
+            blocks.append("\n".join(lines))
     return "\n\n".join(blocks) + "\n"
 
 

@@ -1,28 +1,27 @@
 """``status``: what a person wants to see at a glance. Reads, and writes nothing."""
 
-from __future__ import annotations
-
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Any
+from math import inf
+from typing import Any, NamedTuple
 
 from invariants.homes import Homes
 from invariants.inventory import Inventory
 from invariants.links import LinkState, observe
+from invariants.places import Places
 from invariants.targets import Targets
 from launcher.bounded import bounded
 from launcher.errors import ExitCode, NotJudged, Unavailable
+from launcher.history import History, place
+from launcher.history import read as read_history
 from launcher.interrupts import Interrupts
-from launcher.processes import boot_id
-from launcher.report import read
+from launcher.reading import read_report
 from launcher.sessions import SessionState, SessionStatus
 from launcher.sessions.survey import Survey, unseen
-from launcher.verdict import Colour
+from launcher.timeline import marked
 
 
-@dataclass(frozen=True, slots=True)
-class LastReport:
+class LastReport(NamedTuple):
     """The last gate as its report tells it; ``problem`` says why it cannot count as today's.
 
     ``age`` is in seconds, and None where there is no report to have one.
@@ -34,12 +33,13 @@ class LastReport:
     problem: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Overview:
+class Overview(NamedTuple):
     """Accounts × links as they are now, the sessions, and the last report.
 
     ``homes`` and ``targets`` hold what is wrong with each (None: nothing), ``entries`` the state
     of each account's links; ``problem`` says why these could not be read, where they could not.
+    ``history`` is empty, and ``history_problem`` says why, where it is not that of the report.
+    ``off`` are the families of invariants that the inventory switches off, with the reasons.
     """
 
     homes: Mapping[str, str | None]
@@ -49,17 +49,25 @@ class Overview:
     foreign: list[str]
     report: LastReport
     problem: str | None = None
+    history: History = History()
+    history_problem: str | None = None
+    off: Mapping[str, str] = {}
 
     @property
     def exit_code(self) -> ExitCode:
-        """Red where an entry, home or target is not right, unknown where that is not known."""
+        """Red where something is not right, unknown where that is not known.
+
+        Where all is green, 69 if a session is not as it should be, or cannot be looked at.
+        """
         states = [state for row in self.entries.values() for state in row.values()]
         faults = [fault for fault in (*self.homes.values(), *self.targets.values()) if fault]
         if faults or any(state != LinkState.SHARED for state in states):
             return ExitCode.RED
         if self.problem or self.report.problem:
             return ExitCode.UNKNOWN
-        return _CODES.get(self.report.verdict or "", ExitCode.UNKNOWN)
+        code = _CODES.get(self.report.verdict or "", ExitCode.UNKNOWN)
+        failed = any(session.state is SessionState.FAILED for session in self.sessions)
+        return ExitCode.UNAVAILABLE if code is ExitCode.OK and failed else code
 
     def as_json(self) -> dict[str, Any]:
         """Return the document of ``status --json``."""
@@ -70,11 +78,19 @@ class Overview:
             "problem": self.problem,
             "sessions": [session.as_report() for session in self.sessions],
             "foreign_sessions": self.foreign,
+            "off": dict(self.off),
             "report": {
                 "path": self.report.path,
                 "verdict": self.report.verdict,
                 "age": self.report.age,
                 "problem": self.report.problem,
+            },
+            "history": {
+                "since": self.history.since,
+                "failures": [
+                    marked(one, self.history, time.time()) for one in self.history.standing
+                ],
+                "problem": self.history_problem,
             },
         }
 
@@ -84,8 +100,16 @@ _CODES = {"green": ExitCode.OK, "red": ExitCode.RED}
 _Observed = tuple[dict[str, str | None], dict[str, str | None], dict[str, dict[str, str]]]
 
 
-def overview(inventory: Inventory, environ: Mapping[str, str], interrupts: Interrupts) -> Overview:
-    """Look at everything once. What hangs or cannot be asked becomes a problem, not an error."""
+def overview(
+    inventory: Inventory,
+    environ: Mapping[str, str],
+    interrupts: Interrupts,
+    max_age: float = inf,
+) -> Overview:
+    """Look at everything once. What hangs or cannot be asked becomes a problem, not an error.
+
+    A report that is older than *max_age* seconds does not count.
+    """
     homes: dict[str, str | None] = {}
     targets: dict[str, str | None] = {}
     entries: dict[str, dict[str, str]] = {}
@@ -103,34 +127,34 @@ def overview(inventory: Inventory, environ: Mapping[str, str], interrupts: Inter
         foreign = [kept.name for kept in survey.foreign()]
     except Unavailable as error:
         sessions = unseen(inventory.sessions, error)
-    return Overview(homes, targets, entries, sessions, foreign, last_report(inventory), problem)
+    report, off = last_report(inventory, max_age), inventory.demands.off
+    history, trouble = _history(inventory, report)
+    return Overview(
+        homes, targets, entries, sessions, foreign, report, problem, history, trouble, off
+    )
 
 
-def last_report(inventory: Inventory) -> LastReport:
-    """Return what the report says, and whether it can be about the machine as it runs now."""
-    path = inventory.settings.report
+def _history(inventory: Inventory, report: LastReport) -> tuple[History, str | None]:
+    """Return the history, if it ends with what the report says."""
     try:
-        failover = read(path)
+        history = read_history(place(inventory))
     except NotJudged as error:
-        return LastReport(path, problem=str(error))
-    verdict, finished = failover.get("verdict"), failover.get("finished")
-    if verdict not in list(Colour) or not isinstance(finished, int | float):
-        return LastReport(path, problem=f"not a report of this version: {path}")
-    age = time.time() - finished
-    problem = None
-    if failover.get("inventory") != inventory.path:
-        problem = f"it is about another inventory: {failover.get('inventory')}"
-    elif failover.get("boot_id") != boot_id():
-        problem = "it is from before the last reboot"
-    elif age < -1:
-        problem = "it is from the future: the clock was set back"
-    elif verdict == "unknown":
-        problem = str(failover.get("reason"))
-    return LastReport(path, verdict, round(age, 1), problem)
+        return History(), str(error)
+    if (history.inventory, history.verdict) != (inventory.path, report.verdict):
+        return History(), None
+    return history, None
+
+
+def last_report(inventory: Inventory, max_age: float = inf) -> LastReport:
+    """Return what the report says, and whether it can be about the machine as it runs now."""
+    reading = read_report(inventory, max_age)
+    problem = reading.problem or reading.reason
+    return LastReport(reading.path, reading.said, reading.age, problem)
 
 
 def _observe(inventory: Inventory) -> _Observed:
-    homes, targets = Homes(), Targets()
+    places = Places(inventory.accounts, inventory.links)
+    homes, targets = Homes(places=places), Targets(places=places)
     faults: dict[str, str | None] = {}
     entries: dict[str, dict[str, str]] = {}
     for account in inventory.accounts:

@@ -1,15 +1,18 @@
-"""``down``: stops sessions, and says so only of those whose process is proved dead."""
+"""``down``: stops sessions, and says so only of those whose every process is proved dead."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import suppress
 
 from invariants.inventory import Inventory
-from launcher.errors import WrongUsage
+from launcher.conversations import follow
+from launcher.errors import Interrupted, LauncherError, Unavailable, WrongUsage
 from launcher.interrupts import Interrupts
-from launcher.processes import end
-from launcher.sessions import SessionState, SessionStatus
-from launcher.sessions.survey import Survey
+from launcher.processes import Table, listed
+from launcher.sessions import Kept, SessionState, SessionStatus
+from launcher.sessions.groups import end, look
+from launcher.sessions.survey import Survey, told_of_suspects
 
 
 def down(
@@ -18,26 +21,51 @@ def down(
     environ: Mapping[str, str],
     interrupts: Interrupts,
 ) -> list[SessionStatus]:
-    """Stop sessions, politely first, then for sure, and prove each one's process dead.
+    """Stop sessions, politely first, then for sure, and prove each one's processes dead.
 
     *names* may be sessions that the inventory no longer holds but that still run; none means
-    all. Returns each one's state: stopped, or failed where it could not be ended.
+    all. Returns each one's state: stopped, or failed where something of it is alive, be it
+    since a signal came before the end.
     """
     survey = Survey(inventory, environ)
     known = {session.name: session.account for session in inventory.sessions}
     known.update((kept.name, kept.account) for kept in survey.foreign())
     if unknown := [name for name in names if name not in known]:
         raise WrongUsage(f"there is no session {', '.join(unknown)}; there are {', '.join(known)}")
-    wanted = list(dict.fromkeys(names)) or list(known)
-    running = [kept for name in wanted for kept in survey.kept.get(name, []) if kept.alive]
-    left = end([kept.process for kept in running], interrupts)
-    statuses = []
-    for name in wanted:
-        undead = [kept for kept in survey.kept.get(name, []) if kept.process in left]
-        for kept in survey.kept.get(name, []):
-            if kept not in undead:
+    ours = {
+        name: [kept for kept in survey.kept.get(name, []) if kept.elsewhere is None]
+        for name in names or known
+    }
+    with suppress(OSError, LauncherError):  # once it has ended nobody can tell any more
+        follow(inventory, survey, interrupts)
+    with suppress(Interrupted):
+        end([kept.group for every in ours.values() for kept in every], interrupts)
+    table = look()
+    faults = {name: _fault(name, ours[name], survey, table) for name in ours}
+    states = {name: SessionState.FAILED if faults[name] else SessionState.STOPPED for name in ours}
+    return [SessionStatus(name, known[name], states[name], faults[name]) for name in ours]
+
+
+def _fault(name: str, every: list[Kept], survey: Survey, table: Table) -> str | None:
+    """Say why a session is not stopped, or None; forget those of its runs that have ended."""
+    undead, suspects = [], []
+    for kept in every:
+        members, doubtful = kept.group.members(table), kept.group.suspects(table)
+        undead += members
+        suspects += doubtful
+        if not members and not doubtful and kept.backend is not None:
+            try:
                 survey.backends[kept.backend].discard(kept)
-        detail = f"pid {undead[0].process.pid} does not end" if undead else None
-        state = SessionState.FAILED if undead else SessionState.STOPPED
-        statuses.append(SessionStatus(name, known[name], state, detail))
-    return statuses
+            except OSError:  # a record that cannot be removed names a dead process
+                pass
+            except Unavailable as error:
+                return f"its processes have ended, but {error}"
+    if undead:
+        return f"still running: {listed(undead)}"
+    if suspects:
+        return told_of_suspects(suspects)
+    if elsewhere := [kept.elsewhere for kept in survey.alive(name) if kept.elsewhere]:
+        return f"runs for the inventory {elsewhere[0]}, and was not touched"
+    if not every and (lost := survey.lost_server()) is not None:
+        return f"whether it runs cannot be seen: {lost}"
+    return None

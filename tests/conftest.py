@@ -2,17 +2,47 @@
 
 from __future__ import annotations
 
+import signal
 from collections.abc import Callable, Generator, Iterator
 from pathlib import Path
 
 import pytest
 
+from launcher.interrupts import SIGNALS, Interrupts
+from tests.leaders import Leaders
 from tests.vm import Vm
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     """Add ``--no-skip``, for CI: a skipped test is a failure there."""
     parser.addoption("--no-skip", action="store_true", help="let a skipped test fail")
+
+
+def pytest_configure() -> None:
+    """Hear the signals that a background job or nohup(1) has its children ignore."""
+    for number in SIGNALS:
+        if signal.getsignal(number) is signal.SIG_IGN:
+            signal.signal(number, signal.SIG_DFL)
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Leave ``make test`` a fixed sample of a test's parameter sets, as ``sampled(N)`` says.
+
+    The rest is marked ``thorough``. The sample is spread evenly over the sets, and is the same
+    in every run.
+    """
+    groups: dict[tuple[object, ...], list[pytest.Item]] = {}
+    for item in items:
+        if isinstance(item, pytest.Function) and item.get_closest_marker("sampled"):
+            groups.setdefault((item.path, item.cls, item.originalname), []).append(item)
+    for group in groups.values():
+        mark = group[0].get_closest_marker("sampled")
+        size = mark.args[0] if mark else len(group)
+        kept = {len(group) * number // size for number in range(size)}
+        for index, item in enumerate(group):
+            if index not in kept:
+                item.add_marker("thorough")
 
 
 @pytest.hookimpl(wrapper=True)
@@ -24,6 +54,12 @@ def pytest_runtest_makereport(
     if report.skipped and item.config.getoption("no_skip"):
         report.outcome = "failed"
     return report
+
+
+@pytest.fixture(autouse=True)
+def _nobodys_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let what a test runs in this process find a home of the test's own."""
+    monkeypatch.setenv("HOME", str(tmp_path / "nobody"))
 
 
 @pytest.fixture
@@ -46,3 +82,18 @@ def make_vm(tmp_path: Path) -> Iterator[Callable[..., Vm]]:
 def vm(make_vm: Callable[..., Vm]) -> Vm:
     """Return a VM with two accounts whose links are all right."""
     return make_vm().link()
+
+
+@pytest.fixture
+def leaders(tmp_path: Path) -> Iterator[Leaders]:
+    """Return what starts session leaders, and leaves none behind."""
+    made = Leaders(tmp_path)
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def interrupts() -> Iterator[Interrupts]:
+    """Return noted signals, for what waits."""
+    with Interrupts() as noted:
+        yield noted

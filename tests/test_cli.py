@@ -104,6 +104,20 @@ def test_code_78_wrong_inventory_with_all_its_problems(vm: Vm) -> None:
         ]
 
 
+def test_code_78_what_this_locale_cannot_spell(vm: Vm) -> None:
+    """Python would fall over its arguments at the start, behind a green gate."""
+    vm.write({"api": ["sleep", "600", "café"]})
+    plain = {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}
+    result = vm.run("up", environ=plain)
+    words = "cannot be spelled in this locale (ascii): set LC_ALL=C.UTF-8"
+    assert (78, f"launcher: {vm.inventory}: sessions[0].command[2]: {words}\n") == (
+        result.returncode,
+        result.stderr,
+    )
+    vm.write(report=str(vm.root / "é.json"))
+    assert f"launcher.report: {words}\n" in vm.run("check", environ=plain).stderr
+
+
 def test_code_78_missing_inventory_says_where_it_was_looked_for(vm: Vm) -> None:
     if Path("/etc/claude-failover/failover.toml").exists():
         pytest.skip("this machine has an inventory of its own")
@@ -146,9 +160,9 @@ def test_version() -> None:
 
 def test_fault_of_ours_is_unknown_and_told_in_full(vm: Vm) -> None:
     code = vm.deploy()
-    verbs = code / "launcher" / "verbs.py"
-    verbs.write_text(
-        verbs.read_text().replace(
+    verb = code / "launcher" / "verbs" / "check.py"
+    verb.write_text(
+        verb.read_text().replace(
             "    gate, sessions = boot.check", "    1 / 0\n    gate, sessions = boot.check"
         )
     )
@@ -213,14 +227,14 @@ def test_red_reads_in_the_order_in_which_a_person_asks(vm: Vm) -> None:
         "  backup projects: divergent",
         f"    expected  symlink to {vm.target('projects')}",
         f"    found     symlink to {vm.root}/elsewhere",
-        f"    fix       mv -nT {entry} {entry}.aside && {ensure}",
+        f"    fix       mkdir {entry}.aside && mv -n {entry} {entry}.aside/ && {ensure}",
         "",
         "sessions",
         "  api  primary  held",
         "",
     ] == lines[:-1]
     assert re.fullmatch(
-        r"red: 1 of 14 invariants does not hold; nothing was started \(\d+\.\d\d s\)", lines[-1]
+        r"red: 1 of 24 invariants does not hold; nothing was started \(\d+\.\d\d s\)", lines[-1]
     )
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from time import monotonic
@@ -56,6 +57,19 @@ def test_ignored_signal_stays_ignored() -> None:
         assert signal.SIG_IGN is signal.getsignal(signal.SIGHUP)
     finally:
         signal.signal(signal.SIGHUP, before)
+
+
+def test_without_signals_it_can_be_entered_in_any_thread() -> None:
+    outcome: list[object] = []
+
+    def wait() -> None:
+        with Interrupts(signals=()) as interrupts:
+            outcome.append(interrupts.poll([], 0.01))
+
+    thread = threading.Thread(target=wait)
+    thread.start()
+    thread.join()
+    assert [[]] == outcome
 
 
 def test_handlers_and_descriptors_are_as_before() -> None:

@@ -30,12 +30,6 @@ with Interrupts() as interrupts, locked(sys.argv[1], "down", interrupts):
 
 
 @pytest.fixture
-def interrupts() -> Iterator[Interrupts]:
-    with Interrupts() as noted:
-        yield noted
-
-
-@pytest.fixture
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let nobody wait long for the lock."""
     monkeypatch.setattr("launcher.lock.PATIENCE", 0.2)
@@ -156,3 +150,35 @@ def test_verb_that_writes_waits_and_one_that_reads_does_not(vm: Vm) -> None:
             assert "launcher: another launcher is at work (pid" in locked_out.stderr
     assert not vm.report_path.exists()
     assert [] == vm.processes()
+
+
+@pytest.mark.usefixtures("impatient")
+def test_launchers_exclude_each_other_while_the_state_directory_is_moved(
+    tmp_path: Path, interrupts: Interrupts
+) -> None:
+    default, before, after = (str(tmp_path / name) for name in ("default", "before", "after"))
+    with (
+        locked(before, "up", interrupts, also=default),
+        pytest.raises(Locked),
+        locked(after, "up", interrupts, also=default),
+    ):
+        pytest.fail("two launchers are at work")
+
+
+@pytest.mark.parametrize("also", ["file/lock", "~nobody-at-all/x"])
+def test_default_place_that_cannot_be_is_passed_over(
+    tmp_path: Path, interrupts: Interrupts, also: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "file").touch()
+    place = also if also.startswith("~") else str(tmp_path / also)
+    with locked(str(tmp_path / "state"), "up", interrupts, also=place):
+        assert ["file", "state"] == sorted(os.listdir(tmp_path))
+
+
+def test_default_place_that_is_the_state_directory_is_locked_once(vm: Vm) -> None:
+    text = vm.inventory.read_text()
+    state = vm.user_home / ".local" / "state" / "claude-failover"
+    vm.inventory.write_text(text.replace(str(vm.state), str(state)))
+    assert 0 == vm.run("check").returncode
+    assert (state / "lock").exists()

@@ -3,16 +3,22 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
+import threading
 from collections.abc import Callable
 from pathlib import Path
+from time import monotonic
 
 import pytest
 
 from invariants.inventory import load
+from invariants.places import Places
 from launcher import provision
-from launcher.provision import EntriesRefused, ensure
+from launcher.errors import Interrupted, NotJudged
+from launcher.interrupts import Interrupts
+from launcher.provision import EntriesRefused, ensure, ensure_for_account
 from tests.vm import LINKS, UNPRIVILEGED, Vm, snapshot, wait_until
 
 
@@ -217,6 +223,126 @@ def test_umask_does_not_open_targets(bare: Vm, monkeypatch: pytest.MonkeyPatch) 
     finally:
         os.umask(before)
     assert 0o40700 == bare.target("projects").stat().st_mode
+
+
+def hung(vm: Vm) -> tuple[Path, Path]:
+    """Deploy a copy that hangs at a target as a dead mount does; return it, and its mark."""
+    code, mark = vm.deploy(), vm.root / "hangs"
+    targets = code / "invariants" / "targets.py"
+    look = "            status = os.lstat(target)\n"
+    source = targets.read_text()
+    assert look in source
+    hang = (
+        f"            open({str(mark)!r}, 'w').close()\n            __import__('signal').pause()\n"
+    )
+    targets.write_text(source.replace(look, hang + look))
+    return code, mark
+
+
+@pytest.mark.parametrize("arguments", [[], ["--dry-run"]])
+def test_hung_target_is_given_up_on_within_the_limit(bare: Vm, arguments: list[str]) -> None:
+    code = hung(bare)[0]
+    bare.write(timeout=1)
+    started = monotonic()
+    result = bare.run("ensure", *arguments, cwd=code)
+    assert (70, "") == (result.returncode, result.stdout)
+    assert "launcher: no answer within 1 s: a file system may hang\n" == result.stderr
+    assert monotonic() - started < 10
+    assert not bare.shared.exists()
+    assert [] == list(bare.home("primary").iterdir())
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_signal_is_heard_while_a_target_hangs(bare: Vm, number: signal.Signals) -> None:
+    code, mark = hung(bare)
+    bare.write(timeout=300)
+    command = [sys.executable, "-m", "launcher", "--inventory", str(bare.inventory), "ensure"]
+    with subprocess.Popen(
+        command, env=bare.environ, cwd=code, text=True, stdout=-1, stderr=-1, process_group=0
+    ) as process:
+        try:
+            wait_until(mark.exists, "the target hangs")
+            process.send_signal(number)
+            told = process.communicate(timeout=20)
+        finally:
+            process.kill()
+    assert ("", f"launcher: interrupted by {number.name}\n") == told
+    assert 128 + number == process.returncode
+    wait_until(lambda: not bare.processes(), "what hung is ended", seconds=5)
+
+
+def hang(*arguments: object) -> None:
+    while True:
+        signal.pause()
+
+
+def test_program_that_ensures_an_account_is_not_hung(
+    vm: Vm, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(provision, "_plan", hang)
+    inventory = load(str(vm.inventory))
+    started = monotonic()
+    with pytest.raises(NotJudged, match=r"no answer within 0\.3 s"):
+        ensure_for_account(inventory.account("backup"), inventory.links, timeout=0.3)
+    assert monotonic() - started < 5
+
+
+def test_interrupts_of_a_program_are_heard(vm: Vm, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(provision, "_plan", hang)
+    inventory = load(str(vm.inventory))
+    with Interrupts() as interrupts:
+        os.kill(os.getpid(), signal.SIGTERM)
+        with pytest.raises(Interrupted, match="SIGTERM"):
+            ensure(inventory.accounts, inventory.links, interrupts=interrupts)
+
+
+@pytest.mark.filterwarnings("ignore:.*multi-threaded, use of fork:DeprecationWarning")
+def test_any_thread_may_ensure_an_account(bare: Vm) -> None:
+    """With the two arguments of the contract, and handlers of signals left as they are."""
+    inventory = load(str(bare.inventory))
+    created: list[str] = []
+
+    def work() -> None:
+        actions = ensure_for_account(inventory.account("backup"), inventory.links)
+        created.extend(action.path for action in actions)
+
+    before = signal.getsignal(signal.SIGINT)
+    thread = threading.Thread(target=work)
+    thread.start()
+    thread.join(60)
+    assert before is signal.getsignal(signal.SIGINT)
+    assert [str(bare.entry("backup", link)) for link in LINKS] == created[-3:]
+    assert 3 == len(list(bare.home("backup").iterdir()))
+
+
+def test_named_account_is_compared_with_those_that_are_not(bare: Vm) -> None:
+    """A home that is missing is not created inside another's."""
+    bare.home("backup").rmdir()
+    (bare.root / "alias").symlink_to(bare.home("primary"))
+    text = bare.inventory.read_text()
+    bare.inventory.write_text(text.replace(str(bare.home("backup")), f"{bare.root}/alias/inner"))
+    result = bare.run("ensure", "--create-homes", "backup")
+    assert 1 == result.returncode
+    assert "home of backup: inside-home\n" in result.stdout
+    assert [] == list(bare.home("primary").iterdir())
+
+
+def test_plan_is_what_is_carried_out(bare: Vm) -> None:
+    """Seen in this process; ``ensure`` makes its plan in another."""
+    bare.home("backup").rmdir()
+    bare.entry("primary", "projects").write_text("x")
+    inventory = load(str(bare.inventory))
+    accounts, links = list(inventory.accounts), list(inventory.links)
+    places = Places(accounts, links)
+    actions, findings = provision._plan(accounts, links, places, True, "")
+    assert ["primary projects"] == [finding.place for finding in findings]
+    assert str(bare.home("backup")) in [action.path for action in actions]
+    bare.entry("primary", "projects").unlink()
+    bare.target("projects").parent.mkdir()
+    bare.target("projects").write_text("x")
+    actions, findings = provision._plan(accounts, links, Places(accounts, links), False, "")
+    assert ["target of projects", "home of backup"] == [finding.place for finding in findings]
+    assert bare.entry("primary", "projects") in [Path(action.path) for action in actions]
 
 
 def test_refusal_reads_as_a_list_of_findings(vm: Vm) -> None:

@@ -10,12 +10,12 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from itertools import count
 from pathlib import Path
 from time import monotonic
 
 import pytest
 
-from launcher.processes import identify
 from tests.vm import Vm, wait_until
 
 SIGNALS = [signal.SIGINT, signal.SIGTERM, signal.SIGHUP]
@@ -27,16 +27,16 @@ BACKENDS = [
         marks=pytest.mark.skipif(shutil.which("tmux") is None, reason="tmux is not installed"),
     ),
 ]
-KILLS, INTERRUPTS = 12, 6
+KILLS, INTERRUPTS = 9, 6
 
 
 def begun(vm: Vm) -> dict[str, int]:
     """Return the sessions whose program runs: names and pids, as the programs tell them."""
     found = {}
+    running = vm.processes()  # a mark outlives its program, and its pid may be a stranger's then
     for mark in vm.root.glob("*.pid"):
         name, _, pid = mark.stem.partition("-")
-        process = identify(int(pid))
-        if process is not None and process.is_alive():
+        if int(pid) in running:
             assert name not in found, f"session {name} runs twice"
             found[name] = int(pid)
     return found
@@ -122,6 +122,7 @@ def test_signal_during_the_gate_starts_nothing(vm: Vm, number: signal.Signals) -
 
 @pytest.mark.parametrize("backend", BACKENDS)
 @pytest.mark.parametrize("number", SIGNALS)
+@pytest.mark.sampled(2)
 def test_signal_while_the_sessions_settle_tells_what_was_started(
     vm: Vm, number: signal.Signals, backend: str
 ) -> None:
@@ -142,6 +143,7 @@ def test_signal_while_the_sessions_settle_tells_what_was_started(
 
 @pytest.mark.parametrize("backend", BACKENDS)
 @pytest.mark.parametrize("first", NAMES[:-1])
+@pytest.mark.sampled(2)
 def test_signal_between_two_starts_tells_which_were_started(
     vm: Vm, first: str, backend: str
 ) -> None:
@@ -171,7 +173,9 @@ def test_signal_during_down_leaves_what_status_knows(vm: Vm) -> None:
     with launcher(vm, "down") as process:
         wait_until(asked.exists, "the session is asked to end")
         process.send_signal(signal.SIGINT)
-        assert ("", "launcher: interrupted by SIGINT\n") == process.communicate(timeout=20)
+        output, error = process.communicate(timeout=20)
+    assert "launcher: interrupted by SIGINT\n" == error
+    assert "  a  primary  failed   still running: pid " in output
     assert 128 + signal.SIGINT == process.returncode
     assert {"a"} == set(begun(vm))
     document = json.loads(vm.run("status", "--json").stdout)
@@ -194,6 +198,7 @@ def test_signal_that_was_ignored_before_stops_nothing(vm: Vm) -> None:
 
 
 @pytest.mark.parametrize("backend", BACKENDS)
+@pytest.mark.sampled(1)
 def test_launcher_killed_at_any_moment_leaves_nothing_that_status_does_not_know(
     vm: Vm, backend: str
 ) -> None:
@@ -201,8 +206,11 @@ def test_launcher_killed_at_any_moment_leaves_nothing_that_status_does_not_know(
     before = monotonic()
     assert 0 == vm.run("up").returncode
     whole = monotonic() - before
-    counts = set()
-    for moment in range(KILLS):
+    counts = set[int]()
+    for moment in count():  # later and later, where the machine has become slower since
+        if moment >= KILLS and len(counts) > 1:
+            break
+        assert moment < 5 * KILLS
         assert 0 == vm.run("down").returncode
         assert [] == list(begun(vm))
         with launcher(vm, "up") as process:
@@ -212,7 +220,6 @@ def test_launcher_killed_at_any_moment_leaves_nothing_that_status_does_not_know(
         states = assert_status_knows_all_that_runs(vm)
         counts.add(list(states.values()).count("running"))
         assert vm.report["verdict"] in ("green", "unknown")
-    assert len(counts) > 1
     assert 0 == vm.run("up").returncode
     assert set(NAMES) == set(begun(vm))
     assert_report_is_true(vm)
@@ -220,6 +227,7 @@ def test_launcher_killed_at_any_moment_leaves_nothing_that_status_does_not_know(
     assert [] == leftovers
 
 
+@pytest.mark.thorough
 def test_launcher_interrupted_at_any_moment_reports_the_truth(vm: Vm) -> None:
     write(vm, settle=0.2)
     before = monotonic()
@@ -235,8 +243,10 @@ def test_launcher_interrupted_at_any_moment_reports_the_truth(vm: Vm) -> None:
                 process.wait(whole * (moment + 0.5) / INTERRUPTS)
             process.send_signal(number)
             process.communicate(timeout=20)
-        # Python itself dies of a signal that comes before the launcher listens.
-        assert process.returncode in (0, 128 + number, -number)
+        # Python itself dies of a signal that comes before the launcher listens; while it sets up
+        # itself, with exit code 1.
+        early = [-number] if vm.report_path.exists() else [-number, 1]
+        assert process.returncode in (0, 128 + number, *early)
         assert_status_knows_all_that_runs(vm)
         if process.returncode == 128 + number and vm.report_path.exists():
             interrupted += 1

@@ -11,12 +11,13 @@ import stat
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from launcher.sessions.tmux import server_label
+from launcher.sessions.tmux import label_of_server, server_label
+from tests.schema import validated
 
 CHECKOUT = Path(__file__).resolve().parents[1]
 LINKS = ("session-env", "file-history", "projects")
@@ -31,6 +32,7 @@ class Vm:
     def __init__(self, root: Path, accounts: Sequence[str] = ("primary", "backup")) -> None:
         self.root = root
         self.accounts = list(accounts)
+        self.prefix: list[str] = []  # what every launcher is called by
         self.shared = root / "shared"
         self.state = root / "state"
         self.inventory = root / "failover.toml"
@@ -64,8 +66,8 @@ class Vm:
 
     @property
     def report(self) -> dict[str, Any]:
-        """The report's ``failover`` key."""
-        failover: dict[str, Any] = json.loads(self.report_path.read_text())["failover"]
+        """The report's ``failover`` key; the whole report is as its schema has it."""
+        failover: dict[str, Any] = validated(json.loads(self.report_path.read_text()))["failover"]
         return failover
 
     @property
@@ -81,6 +83,7 @@ class Vm:
         settle: float = 0.05,
         more: str = "",
         session_keys: str = "",
+        directory: Path | None = None,
         **launcher: object,
     ) -> None:
         """Write the inventory; the sessions, by name and argv, run under the first account."""
@@ -90,7 +93,7 @@ class Vm:
             lines += ["[[accounts]]", f'name = "{name}"', f"home = {home}"]
         for name, command in (sessions or {}).items():
             lines += ["[[sessions]]", f'name = "{name}"', f'account = "{self.accounts[0]}"']
-            lines += [f"directory = {json.dumps(str(self.root))}"]
+            lines += [f"directory = {json.dumps(str(directory or self.root))}"]
             lines += [f"command = {json.dumps(list(command))}", session_keys]
         lines += ["[launcher]", f"state = {json.dumps(str(self.state))}"]
         lines += [f'backend = "{backend}"', f"settle = {settle}"]
@@ -126,7 +129,7 @@ class Vm:
     ) -> subprocess.CompletedProcess[str]:
         """Run ``python -m launcher`` to its end."""
         option = ["--inventory", str(self.inventory)] if inventory else []
-        command = [*prefix, *python, "-m", "launcher", *option, *arguments]
+        command = [*self.prefix, *prefix, *python, "-m", "launcher", *option, *arguments]
         popen.setdefault("cwd", self.root)
         popen.setdefault("timeout", 60)
         if "stdout" not in popen:
@@ -166,26 +169,48 @@ class Vm:
     def processes(self) -> list[int]:
         """Return the pids of everything that was started from this VM's environment."""
         mark = f"{MARK}={self.root}".encode()
-        found = []
-        for process in Path("/proc").iterdir():
-            if process.name.isdigit() and int(process.name) != os.getpid():
-                with suppress(OSError):
-                    if mark in (process / "environ").read_bytes().split(b"\0"):
-                        found.append(int(process.name))
-        return found
+        return [pid for pid in pids() if mark in _words(pid, "environ")]
+
+    def tmux_servers(self) -> list[int]:
+        """Return the pids of tmux servers that the VM's launchers started, socket or none."""
+        labels = {socket.name for socket in self._sockets()}
+        return [pid for pid in pids() if (_label(pid) or "").split(".")[0] in labels]
+
+    def _sockets(self) -> list[Path]:
+        """Return the sockets of the tmux servers for the state directories that tests use."""
+        default = self.user_home / ".local" / "state" / "claude-failover"
+        return [tmux_socket(place) for place in (self.root / "state", self.root / "moved", default)]
 
     def close(self) -> None:
         """End whatever still runs."""
-        for pid in self.processes():
+        for pid in (*self.processes(), *self.tmux_servers()):
             with suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)
-        wait_until(lambda: not self.processes(), "the VM's processes end")
-        for state in (self.state, self.user_home / ".local" / "state" / "claude-failover"):
-            tmux_socket(state).unlink(missing_ok=True)
+        wait_until(lambda: not self.processes() + self.tmux_servers(), "the VM's processes end")
+        for socket in self._sockets():
+            for each in (socket, *socket.parent.glob(f"{socket.name}.*")):
+                each.unlink(missing_ok=True)
 
     @property
     def tmux_socket(self) -> Path:
         return tmux_socket(self.state)
+
+
+def pids() -> Iterator[int]:
+    """Yield the pid of every process but this one."""
+    for name in os.listdir("/proc"):
+        if name.isdigit() and int(name) != os.getpid():
+            yield int(name)
+
+
+def _words(pid: int, file: str) -> list[bytes]:
+    with suppress(OSError):
+        return Path(f"/proc/{pid}/{file}").read_bytes().split(b"\0")[:-1]
+    return []
+
+
+def _label(pid: int) -> str | None:
+    return label_of_server(list(map(os.fsdecode, _words(pid, "cmdline"))))
 
 
 def tmux_socket(state: Path) -> Path:

@@ -1,0 +1,37 @@
+"""``down``: stops sessions."""
+
+from __future__ import annotations
+
+import argparse
+from typing import TYPE_CHECKING
+
+from launcher.errors import ExitCode
+from launcher.verbs.call import Call, Verb, json_argument
+
+if TYPE_CHECKING:
+    from launcher.render import Painter
+
+
+def _arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("sessions", nargs="*", metavar="SESSION", help="default: all sessions")
+    json_argument(parser)
+
+
+def run(call: Call) -> int:
+    """Stop sessions."""
+    from launcher.stop import down as stop
+
+    sessions = stop(call.inventory, call.arguments.sessions, call.environ, call.interrupts)
+
+    def text(paint: Painter) -> str:
+        from launcher.render import sessions_block
+
+        return sessions_block(sessions, paint) + "\n" if sessions else "no session runs\n"
+
+    call.print({"sessions": [session.as_report() for session in sessions]}, text)
+    call.interrupts.check()
+    failed = any(session.state == "failed" for session in sessions)
+    return ExitCode.UNAVAILABLE if failed else ExitCode.OK
+
+
+VERB = Verb(_arguments, run, stops=True)

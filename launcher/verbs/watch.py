@@ -1,0 +1,85 @@
+"""``watch``: keeps the report true, until it is told to end."""
+
+from __future__ import annotations
+
+import argparse
+from contextlib import AbstractContextManager, nullcontext
+from typing import TYPE_CHECKING
+
+from launcher.errors import ExitCode, Interrupted
+from launcher.verbs.call import Call, Verb
+from launcher.watch import ENDED
+
+if TYPE_CHECKING:
+    from launcher.listen import Listener
+
+SOCKET = "listen.sock"
+"""Where to listen, in the state directory, unless another address is named."""
+
+
+def _arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--ensure-sessions",
+        action="store_true",
+        help="also start sessions that do not run, while green",
+    )
+    parser.add_argument(
+        "--listen",
+        metavar="ADDRESS",
+        nargs="?",
+        const=SOCKET,
+        help="answer over HTTP at a Unix socket's path (listen.sock beside the report's state, "
+        "where none is named), or at 127.0.0.1:PORT",
+    )
+    parser.add_argument(
+        "--ended",
+        action="store_true",
+        help="only say in a green report that no watch keeps it true (for ExecStopPost=)",
+    )
+
+
+def run(call: Call) -> int:
+    """Keep the report true until SIGTERM or SIGINT; SIGHUP reads the inventory anew."""
+    if call.arguments.ended:
+        from launcher.report import take_back
+
+        take_back(call.inventory, ENDED)
+        return ExitCode.OK
+    with _listening(call) as listener:
+        _serve(call, listener)
+    return ExitCode.OK
+
+
+def _listening(call: Call) -> AbstractContextManager[Listener | None]:
+    if call.arguments.listen is None:
+        return nullcontext()
+    from launcher.listen import Listener, parse_address
+    from launcher.reading import MAX_AGE
+
+    inventory = call.inventory
+    address = parse_address(call.arguments.listen, inventory.settings.state)
+    max_age = max(MAX_AGE, 3 * inventory.watch.interval)
+    return Listener(address, inventory.path, call.environ, call.output.message, max_age)
+
+
+def _serve(call: Call, listener: Listener | None) -> None:
+    from launcher.watch.service import Service
+
+    if listener is not None:
+        call.output.message(f"listening on {listener.address}")
+    with Service(
+        call.inventory,
+        call.environ,
+        call.interrupts,
+        call.output.message,
+        ensure_sessions=call.arguments.ensure_sessions,
+        also=listener.keep if listener is not None else lambda: None,
+    ) as service:
+        try:
+            service.run()
+        except Interrupted:
+            pass  # that is how it ends
+
+
+# It takes the lock itself, for each publication.
+VERB = Verb(_arguments, run, writes=False, reports=True)

@@ -1,0 +1,76 @@
+"""A stand-in for Claude Code that keeps to what was measured of it: ids, transcripts, notes.
+
+``tests/claude`` runs the same scenarios with the real one. What it does under an account can be
+changed by files in that account's home: ``refuse`` (it ends at once), ``weary`` (after a second,
+without a prompt), ``mute`` (it never is at its prompt), ``deaf`` (it ignores SIGTERM), ``stray``
+(it goes over to that other conversation).
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+from tests.vm import Vm
+
+_SCRIPT = """\
+#!/bin/sh
+home=$CLAUDE_CONFIG_DIR option=$1 id=$2
+file=$home/projects/work/$id.jsonl
+case $option in
+    --session-id) test ! -e "$file" || { echo "Session ID $id is already in use"; exit 1; } ;;
+    --resume) grep -q '"user"' "$file" || { echo "No conversation found"; exit 1; } ;;
+    *) echo "no conversation" ;;
+esac
+test ! -e "$home/refuse" || { echo 'words of the client'; exit 1; }
+test ! -e "$home/weary" || { echo 'tired words'; sleep 1; exit 1; }
+mkdir -p "${file%/*}" "$home/sessions"
+note=$home/sessions/$$.json
+trap 'rm -f "$note"; kill $!; exit 143' TERM
+test ! -e "$home/deaf" || trap '' TERM
+echo '{"type":"user","home":"'"$home"'"}' >>"$file"
+test ! -e "$home/stray" || read -r id <"$home/stray"
+start=$(cut -d' ' -f22 /proc/$$/stat)
+test -e "$home/mute" || echo '{"procStart":"'"$start"'","sessionId":"'"$id"'"}' >"$note"
+while :; do sleep 600 & wait $!; done
+"""
+
+
+def install(vm: Vm) -> Path:
+    """Write the stand-in beside *vm*, and make every home fit for it; return its path."""
+    program = vm.root / "claude"
+    program.write_text(_SCRIPT)
+    program.chmod(0o700)
+    for account in vm.accounts:
+        make_fit(vm, account)
+    return program
+
+
+def make_fit(vm: Vm, account: str) -> None:
+    """Let a home be logged in, onboarded, and trust the VM's directory."""
+    state = {
+        "hasCompletedOnboarding": True,
+        "projects": {str(vm.root): {"hasTrustDialogAccepted": True}},
+    }
+    login = {"accessToken": f"key-of-{account}", "scopes": ["user:inference"]}
+    _write(vm.home(account) / ".claude.json", state)
+    _write(vm.home(account) / ".credentials.json", {"claudeAiOauth": login})
+
+
+def transcripts(vm: Vm) -> dict[str, list[str]]:
+    """Return who has written each transcript, in order: names of homes, by the id."""
+    return {
+        path.stem: [Path(json.loads(line)["home"]).name for line in path.read_text().splitlines()]
+        for path in sorted(vm.target("projects").glob("*/*.jsonl"))
+    }
+
+
+def notes(vm: Vm, account: str) -> dict[int, str]:
+    """Return the conversations that processes have noted in a home, by pid."""
+    places = (vm.home(account) / "sessions").glob("*.json")
+    return {int(path.stem): json.loads(path.read_text())["sessionId"] for path in places}
+
+
+def _write(path: Path, document: object) -> None:
+    path.write_text(json.dumps(document))
+    path.chmod(0o600)
