@@ -1,0 +1,1 @@
+"""Scenarios on a Debian that boots with a systemd of its own."""
