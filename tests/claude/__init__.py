@@ -1,0 +1,1 @@
+"""The real Claude Code CLI, against a stub of the Messages API. See ``make claude``."""
