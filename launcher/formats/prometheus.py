@@ -1,0 +1,168 @@
+"""Prometheus' text format, by its own client library; nothing of this process is in it."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from prometheus_client import CollectorRegistry, generate_latest
+from prometheus_client.core import GaugeMetricFamily, Metric
+from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4
+from prometheus_client.registry import Collector
+
+from launcher.formats import Shown
+from launcher.formats.words import plain, split
+from launcher.reading import UNKNOWN, Reading, matrix_of
+from launcher.sessions import SessionState
+from launcher.verdict import Colour
+
+if TYPE_CHECKING:
+    from launcher.fleet import Fleet
+
+CONTENT_TYPE = CONTENT_TYPE_PLAIN_0_0_4
+"""What is sent over HTTP is called."""
+
+_PREFIX = "claude_failover_"
+
+
+def show(reading: Reading) -> Shown:
+    """Return the metrics of a reading; what it does not know has no sample."""
+    return Shown(_text(_Families(reading)), reading.code)
+
+
+def show_fleet(fleet: Fleet) -> Shown:
+    """Return the metrics of many VMs, under names of their own: a VM may tell its own as well."""
+    return Shown(_text(_OfFleet(fleet)), fleet.standing.code)
+
+
+def _text(collector: Collector) -> str:
+    registry = CollectorRegistry(auto_describe=False)
+    registry.register(collector)
+    return generate_latest(registry).decode()
+
+
+class _Families(Collector):
+    def __init__(self, reading: Reading) -> None:
+        self._reading = reading
+
+    def collect(self) -> Iterator[Metric]:
+        yield self._verdict()
+        yield from self._run()
+        if self._reading.problem is None:
+            yield from self._counts()
+            yield self._invariants()
+            yield from self._matrix()
+            yield self._sessions()
+
+    def _verdict(self) -> Metric:
+        text = "1 for the verdict that counts now; a report that does not count is unknown."
+        family = _gauge("verdict", text, "verdict")
+        for colour in Colour:
+            family.add_metric([colour.value], float(colour is self._reading.verdict))
+        return family
+
+    def _run(self) -> Iterator[Metric]:
+        started, finished = self._reading.started, self._reading.finished
+        if started is None or finished is None:
+            return
+        text = "When the last gate finished. Alert on its age: a file does not tell that it is old."
+        yield _gauge("last_run_timestamp_seconds", text, value=finished)
+        text = "How long the last gate took."
+        yield _gauge("gate_duration_seconds", text, value=finished - started)
+
+    def _counts(self) -> Iterator[Metric]:
+        reading = self._reading
+        text = "How many checks the inventory called for."
+        yield _gauge("checks_expected", text, value=reading.expected)
+        yield _gauge("checks_passed", "How many checks passed.", value=reading.passed)
+        text = "How many checks did not pass."
+        yield _gauge("checks_failed", text, value=len(reading.failures))
+
+    def _invariants(self) -> Metric:
+        text = "How many checks of an invariant did not pass."
+        family = _gauge("invariant_failures", text, "invariant")
+        failing = Counter(plain(one.finding.invariant) for one in self._reading.failures)
+        told = {split(nodeid)[0]: 0 for nodeid in self._reading.outcomes}
+        for invariant, count in {**told, **failing}.items():
+            family.add_metric([invariant], float(count))
+        return family
+
+    def _matrix(self) -> Iterator[Metric]:
+        matrix = matrix_of(self._reading)
+        homes = _gauge("home_usable", "Whether an account's home is right.", "account")
+        targets = _gauge("target_usable", "Whether a link's target is right.", "link")
+        text = "Whether an account reaches a link's target: home, link and target are right."
+        links = _gauge("link_shared", text, "account", "link")
+        for account, state in matrix.homes.items():
+            if state != UNKNOWN:
+                homes.add_metric([account], float(state is None))
+        for link, state in matrix.targets.items():
+            if state != UNKNOWN:
+                targets.add_metric([link], float(state is None))
+        for account, row in matrix.entries.items():
+            for link in row:
+                reached = matrix.reached(account, link)
+                if reached is not None:
+                    links.add_metric([account, link], float(reached))
+        yield from (homes, targets, links)
+
+    def _sessions(self) -> Metric:
+        family = _gauge(
+            "session_state", "1 for the state of a session.", "session", "account", "state"
+        )
+        for session in self._reading.sessions:
+            for state in SessionState:
+                labels = [plain(session.name), plain(session.account), state.value]
+                family.add_metric(labels, float(state is session.state))
+        return family
+
+
+class _OfFleet(Collector):
+    def __init__(self, fleet: Fleet) -> None:
+        self._fleet = fleet
+
+    def collect(self) -> Iterator[Metric]:
+        fleet = self._fleet
+        text = "When the reports were read. Alert on its age: a file does not tell that it is old."
+        yield _gauge("fleet_read_timestamp_seconds", text, value=fleet.at)
+        text = "How many VMs stand how; not_up is green, but a session is not up."
+        vms = _gauge("fleet_vms", text, "standing")
+        for standing, count in fleet.counts.items():
+            vms.add_metric([standing.key], float(count))
+        yield vms
+        yield self._verdicts()
+        yield from self._numbers()
+        text = "On how many VMs an invariant does not hold."
+        failing = _gauge("fleet_invariant_vms_failing", text, "invariant")
+        counts = Counter(name for vm in fleet.vms for name in vm.failing)
+        for name in fleet.invariants:
+            failing.add_metric([name], float(counts[name]))
+        yield failing
+
+    def _verdicts(self) -> Metric:
+        text = "1 for the verdict of a VM that counts now; one without a report is unknown."
+        family = _gauge("fleet_vm_verdict", text, "vm", "verdict")
+        for vm in self._fleet.vms:
+            for colour in Colour:
+                family.add_metric([vm.name, colour.value], float(colour is vm.reading.verdict))
+        return family
+
+    def _numbers(self) -> Iterator[Metric]:
+        text = "When the last gate of a VM finished."
+        finished = _gauge("fleet_vm_last_run_timestamp_seconds", text, "vm")
+        failed = _gauge("fleet_vm_checks_failed", "How many checks did not pass on a VM.", "vm")
+        text = "How many sessions of a VM should run and do not."
+        sessions = _gauge("fleet_vm_sessions_failed", text, "vm")
+        for vm in self._fleet.vms:
+            reading = vm.reading
+            if reading.finished is not None:
+                finished.add_metric([vm.name], reading.finished)
+            if reading.problem is None:
+                failed.add_metric([vm.name], float(len(reading.failures)))
+                sessions.add_metric([vm.name], float(len(reading.failed_sessions)))
+        yield from (finished, failed, sessions)
+
+
+def _gauge(name: str, text: str, *labels: str, value: float | None = None) -> GaugeMetricFamily:
+    return GaugeMetricFamily(_PREFIX + name, text, value, labels or None)

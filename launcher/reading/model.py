@@ -1,0 +1,83 @@
+"""What a report says, and whether it counts now."""
+
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+from invariants.inventory import Inventory
+from launcher.errors import ExitCode
+from launcher.sessions import SessionState, SessionStatus
+from launcher.verdict import Colour, Failure
+
+MAX_AGE = 900.0
+"""How old a report may be, in seconds, where nobody said: the timer has missed two checks then."""
+
+_CODES = {Colour.GREEN: ExitCode.OK, Colour.RED: ExitCode.RED, Colour.UNKNOWN: ExitCode.UNKNOWN}
+
+
+class Outcome(NamedTuple):
+    """One check as pytest's document tells it, and how many seconds it took."""
+
+    nodeid: str
+    passed: bool
+    seconds: float
+
+
+class Reading(NamedTuple):
+    """What the report at ``path`` says, and whether it can be about the machine as it is now.
+
+    ``said`` is the verdict in it, None where there is none; ``problem`` says why that does not
+    count now. ``age``, ``started`` and ``finished`` are in seconds, the latter two since the
+    epoch. ``inventory`` is None where it is wrong or missing, ``document`` where no report of this
+    version is there.
+    """
+
+    path: str
+    inventory: Inventory | None
+    said: Colour | None = None
+    problem: str | None = None
+    reason: str | None = None
+    age: float | None = None
+    host: str = ""
+    started: float | None = None
+    finished: float | None = None
+    expected: int = 0
+    passed: int = 0
+    failures: tuple[Failure, ...] = ()
+    sessions: tuple[SessionStatus, ...] = ()
+    outcomes: Mapping[str, Outcome] = {}
+    max_age: float = MAX_AGE
+    document: Mapping[str, Any] | None = None
+
+    @property
+    def verdict(self) -> Colour:
+        """The verdict that counts now: unknown wherever there is a problem."""
+        return Colour.UNKNOWN if self.problem or self.said is None else self.said
+
+    @property
+    def failed_sessions(self) -> list[SessionStatus]:
+        """The sessions that should run and do not, as far as the report counts."""
+        if self.problem:
+            return []
+        return [session for session in self.sessions if session.state is SessionState.FAILED]
+
+    @property
+    def code(self) -> ExitCode:
+        """The exit code that the reading means: the verdict's, or the inventory's."""
+        if self.inventory is None:
+            return ExitCode.CONFIG
+        if self.verdict is Colour.GREEN and self.failed_sessions:
+            return ExitCode.UNAVAILABLE
+        return _CODES[self.verdict]
+
+    @property
+    def summary(self) -> str:
+        """The reading in one sentence, without the word for the verdict."""
+        if self.verdict is Colour.UNKNOWN:
+            return self.problem or self.reason or "the gate could not be judged"
+        if self.verdict is Colour.RED:
+            count = len(self.failures)
+            what = "invariants does not hold" if count == 1 else "invariants do not hold"
+            return f"{count} of {self.expected} {what}"
+        held = f"all {self.expected} invariants hold"
+        names = ", ".join(session.name for session in self.failed_sessions)
+        return f"{held}, but a session is not up: {names}" if names else held
