@@ -1,0 +1,492 @@
+"""The service: hears of a change, lets the VM be judged, publishes; for as long as it runs.
+
+The rule that it keeps: the report never says green while the VM has been red for a second. A
+green that may have been overtaken by a change for half a second is not published, and a green
+that stands is taken back where a change could not be judged in time, whatever the reason.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from time import monotonic
+from types import FrameType
+from typing import Self
+
+from invariants.inventory import Inventory, InventoryError, load
+from invariants.schema import DEFAULT_STATE
+from launcher import boot, history, report
+from launcher.bounded import Look
+from launcher.errors import Locked, NotJudged
+from launcher.gate import TROUBLE, judged
+from launcher.interrupts import Interrupts
+from launcher.lock import locked
+from launcher.placements import placed
+from launcher.processes import identify
+from launcher.pytest_child import Run
+from launcher.sessions import SessionState, SessionStatus
+from launcher.verdict import Colour, Gate, Verdict
+from launcher.watch import ENDED
+from launcher.watch.changes import Changes
+from launcher.watch.code import Code
+from launcher.watch.hook import Hook
+from launcher.watch.notify import Notify
+from launcher.watch.starts import Starts
+from launcher.watch.subjects import Concern, subjects
+from launcher.watch.warm import Lost, Stale, Warm, WarmRun
+
+OVERTAKEN = 0.5
+"""A green is not published that a change may have made wrong this many seconds ago."""
+OVERDUE = 0.75
+"""After so many seconds without a judgement of a change, a green report is taken back."""
+BLIND = 1.0
+"""The interval where changes cannot be heard of: seconds."""
+
+_BOUND = 0.2  # seconds that changes may go on before they are judged all the same
+_TICK = 1.0  # how soon a suspension of the machine is noticed, and a clock that was set
+_SESSIONS = 3.0
+_PAUSE = 0.05
+
+
+class Service:
+    """Keeps one inventory's report true. A context manager; :meth:`run` ends with a signal."""
+
+    def __init__(
+        self,
+        inventory: Inventory,
+        environ: Mapping[str, str],
+        interrupts: Interrupts,
+        say: Callable[[str], None],
+        *,
+        ensure_sessions: bool = False,
+        also: Callable[[], None] = lambda: None,
+    ) -> None:
+        """Take what is watched; *say* gets each change of verdict, and all that goes wrong.
+
+        *also* is called about once a second: it must not take long.
+        """
+        self._inventory = inventory
+        self._environ = environ
+        self._interrupts = interrupts
+        self._say = say
+        self._ensure = ensure_sessions
+        self._also = also
+        self._problem: InventoryError | None = None
+        self._keeper = identify(os.getpid())
+        self._changes = Changes()
+        self._warm = Warm(environ)
+        self._hook = Hook(environ, say)
+        self._notify = Notify(environ)
+        self._starts = Starts()
+        self._code = Code.loaded()
+        self._said: dict[str, str | None] = {}
+        self._verdict: str | None = None
+        self._published: tuple[int, ...] | None = None
+        self._may_be_green = True
+        # By the monotonic clock: the first change that no gate has seen yet, the last one, and
+        # the first of those that the gate under way is about.
+        self._since: float | None = None
+        self._latest = 0.0
+        self._judging: float | None = None
+        self._wanted = True
+        self._reload = True
+        self._due = 0.0
+        self._offset = _offset()
+        self._alive_at = 0.0
+        self._hears = True
+        self._wake = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
+        self._before = signal.signal(signal.SIGHUP, self._note_reload)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._notify.stopping()
+        self._hook.close()
+        self._warm.close()
+        self._changes.close()
+        signal.signal(signal.SIGHUP, self._before)
+        for descriptor in self._wake:
+            os.close(descriptor)
+
+    def _note_reload(self, number: int, frame: FrameType | None) -> None:
+        self._reload = True
+        try:
+            os.write(self._wake[1], b"!")
+        except BlockingIOError:
+            pass  # it is full of them
+
+    def run(self) -> None:
+        """Judge at once, and whenever it is due from then on.
+
+        Raises Interrupted for SIGTERM and SIGINT, and whatever is a fault of this program's; a
+        green report is taken back then, since nobody keeps it true any more.
+        """
+        self._verdict = self._verdict_before()
+        try:
+            self._watch()
+            while True:
+                self._turn()
+                self._notify.ready()
+                self._rest()
+        except BaseException:
+            self._take_back(ENDED)
+            raise
+
+    def _verdict_before(self) -> str | None:
+        """Return the verdict that was told last: a restart is no change."""
+        try:
+            before = history.read(history.place(self._inventory))
+        except NotJudged:
+            return None
+        return before.verdict if before.inventory == self._inventory.path else None
+
+    # Waiting: the one place where this process sleeps, and what it does not forget meanwhile.
+
+    def _wait(self, descriptors: list[int], until: float) -> list[int]:
+        """Wait until one of *descriptors* can be read, which are returned, or *until*."""
+        while True:
+            self._duties()
+            now = monotonic()
+            polled = [*descriptors, self._wake[0], *self._hook.descriptors]
+            heard = self._changes.descriptors if self._hears else []
+            nearest = min(until, now + _TICK, *self._limits(now))
+            ready = self._interrupts.poll([*polled, *heard], max(0.0, nearest - now))
+            if any(descriptor in ready for descriptor in heard):
+                self._hear()
+            if self._wake[0] in ready:
+                os.read(self._wake[0], 4096)
+            if found := [descriptor for descriptor in descriptors if descriptor in ready]:
+                return found
+            if monotonic() >= until or (not descriptors and self._is_due()):
+                return []
+
+    def poll(self, descriptors: list[int], seconds: float) -> list[int]:
+        """Wait as the judging of own invariants asks for it, and forget nothing meanwhile."""
+        return self._wait(descriptors, monotonic() + seconds)
+
+    def _limits(self, now: float) -> Iterator[float]:
+        yield now + _TICK
+        if self._hook.limit is not None:
+            yield self._hook.limit
+        if self._oldest is not None and self._may_be_green:
+            yield max(now + _PAUSE, self._oldest + OVERDUE)
+
+    def _duties(self) -> None:
+        self._hook.turn()
+        self._also()
+        if self._notify.watchdog is not None and monotonic() >= self._alive_at:
+            self._notify.alive()
+            self._alive_at = monotonic() + min(self._notify.watchdog, _TICK)
+        late = self._oldest is not None and monotonic() - self._oldest > OVERDUE
+        if late and self._may_be_green:
+            self._take_back("a change of the VM is not judged yet, though a second is over")
+        if abs(_offset() - self._offset) > 1:
+            self._offset, self._wanted = _offset(), True  # the report's times are another clock's
+
+    @property
+    def _oldest(self) -> float | None:
+        """When the first change was that the published report does not know of."""
+        return min((at for at in (self._since, self._judging) if at is not None), default=None)
+
+    def _hear(self) -> None:
+        concerns = self._changes.take()
+        if Concern.INVENTORY in concerns:
+            self._reload = True
+        if concerns & {Concern.INVENTORY, Concern.VM}:
+            self._latest = monotonic()
+            self._since = self._since or self._latest
+        elif concerns and report_signature(self._inventory) != self._published:
+            # Somebody else published, or took the report away.
+            self._wanted = self._may_be_green = True
+
+    def _is_due(self) -> bool:
+        return self._since is not None or self._wanted or self._reload or _boottime() >= self._due
+
+    def _rest(self) -> None:
+        """Wait for the next thing to judge, and until a burst of changes is over."""
+        while not self._is_due():
+            self._wait([], monotonic() + 3600)
+        if self._since is None:
+            return
+        while (now := monotonic()) < self._since + _BOUND:
+            quiet = self._latest + self._inventory.watch.debounce
+            if now >= quiet:
+                return
+            self._wait([self._wake[0]], min(quiet, self._since + _BOUND))
+
+    # One turn: watches, inventory, gate, report.
+
+    def _turn(self) -> None:
+        self._wanted = False
+        if self._reload or self._problem is not None or _boottime() >= self._due:
+            self._load()
+        self._due = _boottime() + self._interval()
+        with self._locked() as trouble:
+            self._inventory = placed(self._inventory)  # a session may have been switched
+            self._hear()
+            if not self._reload:
+                self._judging, self._since = self._oldest, None
+            try:
+                self._watch()
+                if trouble is not None:
+                    self._publish(self._unknown(trouble), [])
+                elif self._problem is not None:
+                    problems = "; ".join(self._problem.problems)
+                    self._publish(self._unknown(f"the inventory is wrong: {problems}"), [])
+                else:
+                    self._judge()
+            finally:
+                self._judging = None
+
+    def _interval(self) -> float:
+        interval = self._inventory.watch.interval
+        return interval if self._said.get("blind") is None else min(interval, BLIND)
+
+    def _watch(self) -> None:
+        """Set the watches anew. What happens from here on is heard of."""
+        self._hears = False
+        try:
+            look = self._changes.look(subjects(self._inventory))
+            try:
+                self._wait([look.descriptor], look.limit)
+                self._changes.settle(look)
+            finally:
+                look.end()
+            self._once("blind", self._changes.blind)
+        except NotJudged as error:
+            self._once("blind", str(error))
+        finally:
+            self._hears = True
+
+    def _once(self, topic: str, text: str | None) -> None:
+        """Say what is wrong once, and not again while it stays."""
+        if self._said.get(topic) != text:
+            self._said[topic] = text
+            if text is not None:
+                self._say(text)
+
+    def _load(self) -> None:
+        """Read the inventory again; where it is wrong, the last one tells where to publish that."""
+        if self._reload:
+            self._starts.forget()
+        self._reload = False
+        try:
+            inventory = placed(load(self._inventory.path))
+        except InventoryError as error:
+            self._problem = error
+            if error.report not in (None, self._inventory.settings.report):
+                report.disown(error)
+            return
+        self._problem = None
+        if inventory == self._inventory:
+            return
+        before, self._inventory = self._inventory, inventory
+        if before.settings.report != inventory.settings.report:
+            report.announce(before, f"the report is now kept at {inventory.settings.report}")
+        self._published = None
+
+    @contextmanager
+    def _locked(self) -> Iterator[str | None]:
+        """Hold the launchers' lock; yield why there can be none, where that is so.
+
+        Another launcher that holds it publishes itself, or leaves the VM as it is: it is waited
+        for as long as it takes.
+        """
+        also = os.path.expanduser(DEFAULT_STATE)
+        state = self._inventory.settings.state
+        while True:
+            held = locked(state, "watch", self._interrupts, also, patience=0)
+            try:
+                held.__enter__()
+                break
+            except Locked as error:
+                self._notify.status(str(error))
+                self._wait([self._wake[0]], monotonic() + _PAUSE)
+            except NotJudged as error:
+                yield str(error)
+                return
+        try:
+            yield None
+        finally:
+            held.__exit__(None, None, None)
+
+    def _judge(self) -> None:
+        """Run the gate and look at the sessions meanwhile; publish what they say."""
+        inventory, started, clock = self._inventory, time.time(), monotonic()
+        sessions = self._look_at_sessions()
+        try:
+            outcome = self._outcome()
+            if isinstance(outcome, Exception):
+                self._due = min(self._due, _boottime() + BLIND)
+            seconds = monotonic() - clock
+            gate = judged(inventory, self._environ, outcome, started, seconds, self)
+            statuses = self._statuses(sessions, gate.verdict.colour)
+        finally:
+            if sessions is not None:
+                sessions.end()
+        self._hear()
+        green = gate.verdict.colour is Colour.GREEN
+        if green and self._since is not None and monotonic() - self._since > OVERTAKEN:
+            # It may be the truth of a moment ago; the next turn, at once, tells.
+            self._since = self._oldest
+        elif green and self._ensure and (due := self._starts.due(statuses)):
+            self._start(gate, due)
+        else:
+            self._publish(gate, statuses)
+
+    def _outcome(self) -> Run | Exception:
+        """Return a run of the gate, or what kept it from being one."""
+        try:
+            try:
+                return self._run()
+            except Lost:  # killed for want of memory, say: once more, from the start
+                self._warm.close()
+                return self._run()
+        except Stale as error:
+            self._begin_anew(str(error))
+            raise
+        except TROUBLE as error:
+            self._warm.close()
+            return error
+
+    def _run(self) -> Run:
+        if (changed := self._code.changed()) is not None:
+            raise Stale(changed)
+        running: WarmRun = self._warm.start(self._inventory)
+        try:
+            while True:
+                self._wait(running.descriptors, running.limit)
+                if (run := running.advance()) is not None:
+                    return run
+        finally:
+            running.end()
+
+    def _begin_anew(self, changed: str) -> None:
+        """Become the program that is on the disk now, once what puts it there has finished."""
+        self._say(f"{changed} has changed: the watch begins anew")
+        self._take_back("claude-failover is being replaced, and nobody keeps the report true")
+        until, code = monotonic() + 10, Code.loaded()
+        while monotonic() < until:
+            self._wait([self._wake[0]], monotonic() + 0.5)
+            if code.changed() is None:
+                break
+            code = Code.loaded()
+        self.__exit__()
+        os.execv(sys.executable, sys.orig_argv)
+
+    def _look_at_sessions(self) -> Look[list[SessionStatus]] | None:
+        inventory, environ = self._inventory, self._environ
+        if not inventory.sessions:
+            return None
+        try:
+            return Look(lambda: boot.seen_sessions(inventory, environ, Colour.GREEN), _SESSIONS)
+        except NotJudged:
+            return None
+
+    def _statuses(
+        self, look: Look[list[SessionStatus]] | None, colour: Colour
+    ) -> list[SessionStatus]:
+        if look is None:
+            return self._unseen("no process to spare")
+        self._wait([look.descriptor], look.limit)
+        try:
+            statuses = look.result()
+        except NotJudged as error:
+            return self._unseen(str(error))
+        return statuses if colour is Colour.GREEN else [status.held() for status in statuses]
+
+    def _unseen(self, why: str) -> list[SessionStatus]:
+        return [
+            SessionStatus(one.name, one.account, SessionState.FAILED, why)
+            for one in self._inventory.sessions
+        ]
+
+    def _start(self, gate: Gate, names: list[str]) -> None:
+        """Start sessions as ``up`` does after its gate."""
+        self._starts.note(names)
+        tried, statuses = boot.started(
+            self._inventory,
+            self._environ,
+            self._interrupts,
+            gate,
+            only=names,
+            keeper=self._keeper,
+        )
+        gave_up = ", ".join(self._starts.given_up(statuses))
+        self._once("starts", f"given up until a reload: {gave_up}" if gave_up else None)
+        self._told(tried)
+        self._wanted = True  # the gate is as old as the starts took
+
+    # Publishing.
+
+    def _unknown(self, reason: str) -> Gate:
+        now = time.time()
+        return Gate(Verdict(Colour.UNKNOWN, reason), {}, now, now)
+
+    def _publish(self, gate: Gate, statuses: Iterable[SessionStatus]) -> None:
+        self._told(report.published(self._inventory, gate, statuses, keeper=self._keeper))
+
+    def _told(self, gate: Gate) -> None:
+        """Tell systemd, the journal and the hook of what has just been published."""
+        self._published = report_signature(self._inventory)
+        self._may_be_green = gate.verdict.colour is Colour.GREEN
+        if self._published is None:  # a full disk, say
+            self._due = min(self._due, _boottime() + BLIND)
+        verdict = gate.verdict
+        text = _summary(verdict)
+        self._notify.status(text)
+        self._once("verdict", text)
+        if verdict.colour.value != self._verdict:
+            known, self._verdict = self._verdict, verdict.colour.value
+            if known is not None or verdict.colour is not Colour.GREEN:
+                self._hook.change(self._inventory.watch.on_change, self._content())
+
+    def _content(self) -> bytes:
+        try:
+            with open(self._inventory.settings.report, "rb") as file:
+                return file.read()
+        except OSError:
+            return b""
+
+    def _take_back(self, reason: str) -> None:
+        """Turn the report unknown if it says green, with the lock or without."""
+        if report.take_back(self._inventory, reason):
+            self._published = report_signature(self._inventory)
+        self._may_be_green = False
+
+
+def report_signature(inventory: Inventory) -> tuple[int, ...] | None:
+    """Return what tells one publication from another, or None where there is none."""
+    try:
+        status = os.stat(inventory.settings.report)
+    except OSError:
+        return None
+    return status.st_dev, status.st_ino, status.st_mtime_ns
+
+
+def _summary(verdict: Verdict) -> str:
+    if verdict.colour is Colour.GREEN:
+        return f"green: all {verdict.expected} invariants hold"
+    if verdict.colour is Colour.UNKNOWN:
+        return f"unknown: {verdict.reason}"
+    first = verdict.failures[0].finding
+    more = f" and {len(verdict.failures) - 1} more" if len(verdict.failures) > 1 else ""
+    return (
+        f"red: {len(verdict.failures)} of {verdict.expected} invariants do not hold: "
+        f"{first.place}: {first.state}{more}"
+    )
+
+
+def _boottime() -> float:
+    """Return a clock in seconds that goes on while the machine is suspended (clock_gettime(2))."""
+    return time.clock_gettime(time.CLOCK_BOOTTIME)
+
+
+def _offset() -> float:
+    """Return how far the clock that can be set is from the one that cannot."""
+    return time.time() - _boottime()

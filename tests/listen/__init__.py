@@ -1,0 +1,1 @@
+"""The listener: what it answers, to whom, and what it cannot be made to do."""
