@@ -1,0 +1,1 @@
+"""The Ansible role on machines that boot; see deploy/ansible."""
