@@ -1,137 +1,77 @@
-"""What a gate costs as the VM grows: all green, one red, all red, side by side.
+"""What a gate costs as the VM grows: all green, one red, all red, beside tests that check nothing.
 
 Builds VMs of some sizes in a temporary directory and runs ``launcher check`` on each of them in
-turn, so that a slow moment of the machine falls on all alike. Prints medians and ranges of whole
-processes, ratios, and peak memory; ``--json`` gives the same to a program.
+turn with plain pytest, all its defaults, on as many empty parametrized tests: what pytest itself
+takes for so many. The launcher's check of each entry is a real one, and ends in a JSON report.
 
-    python benchmarks/scale.py --accounts 250 500 1000 --runs 5
+    python -m benchmarks.scale --accounts 250 500 1000 --runs 5
 """
 
 from __future__ import annotations
 
-import argparse
-import json
-import os
-import shutil
-import statistics
-import subprocess
 import sys
-import tempfile
-import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from pathlib import Path
-from typing import NamedTuple
 
-LINKS = ("session-env", "file-history", "projects")
+from benchmarks.side_by_side import (
+    Contestant,
+    Goal,
+    Outcome,
+    Run,
+    arguments,
+    in_turn,
+    launcher,
+    run,
+)
+from benchmarks.vms import Vm, built
 
+GREEN, ONE, RED, EMPTY = "all green", "one red", "all red", "empty tests, plain pytest"
+GOALS = (
+    Goal("real checks with JSON over plain pytest on as many empty tests", GREEN, EMPTY, 1.0),
+    Goal("all red over all green", RED, GREEN, 2.0),
+    Goal("one red over all green", ONE, GREEN),
+)
+_EMPTY_TESTS = """\
+import pytest
 
-class Run(NamedTuple):
-    """One whole process: wall seconds, and the largest resident set of it and its children."""
-
-    seconds: float
-    peak_bytes: int
-
-
-@contextmanager
-def built(accounts: int) -> Iterator[Path]:
-    """Make a VM with *accounts* accounts whose links are all right; yield its inventory."""
-    root = Path(tempfile.mkdtemp(prefix="claude-failover-bench-"))
-    try:
-        tables = []
-        for link in LINKS:
-            (root / "shared" / link).mkdir(mode=0o700, parents=True)
-        for number in range(accounts):
-            home = root / f"home{number}"
-            home.mkdir(mode=0o700)
-            for link in LINKS:
-                (home / link).symlink_to(root / "shared" / link)
-            tables.append(f'[[accounts]]\nname = "account{number}"\nhome = "home{number}"\n')
-        inventory = root / "failover.toml"
-        head = '[shared]\nroot = "shared"\n[launcher]\nstate = "state"\ntimeout = 600\n'
-        inventory.write_text(head + "".join(tables))
-        yield inventory
-    finally:
-        shutil.rmtree(root)
+@pytest.mark.parametrize("number", range({}))
+def test_nothing(number):
+    pass
+"""
+_FEWEST = 3
 
 
-def red(inventory: Path, accounts: int) -> None:
-    """Remove the links of the first *accounts* homes; put back those of the others."""
-    root = inventory.parent
-    for home in root.glob("home*"):
-        for link in LINKS:
-            (home / link).unlink(missing_ok=True)
-            if int(home.name.removeprefix("home")) >= accounts:
-                (home / link).symlink_to(root / "shared" / link)
+def contestants(vm: Vm) -> dict[str, Contestant]:
+    """Return who runs on *vm*."""
 
+    def check(broken: int) -> Run:
+        vm.break_links(broken)
+        command = [launcher(), "--inventory", str(vm.inventory), "check"]
+        return run(command, codes=(1 if broken else 0,), environ=vm.environ)
 
-def check(inventory: Path) -> Run:
-    """Run ``launcher check`` once and return what it cost."""
-    command = [sys.executable, "-m", "launcher", "--inventory", str(inventory), "check"]
-    started = time.perf_counter()
-    process = subprocess.Popen(command, stdout=subprocess.DEVNULL)
-    _, status, usage = os.wait4(process.pid, 0)
-    seconds = time.perf_counter() - started
-    process.returncode = os.waitstatus_to_exitcode(status)
-    if process.returncode not in (0, 1):
-        raise SystemExit(f"launcher check ended with {process.returncode}")
-    return Run(seconds, usage.ru_maxrss * 1024)
-
-
-def measure(accounts: int, runs: int) -> dict[str, list[Run]]:
-    """Measure the three contestants in turn on one VM."""
-    contestants: dict[str, Callable[[Path], None]] = {
-        "all green": lambda inventory: red(inventory, 0),
-        "one red": lambda inventory: red(inventory, 1),
-        "all red": lambda inventory: red(inventory, accounts),
+    tests = vm.root / "test_empty.py"
+    tests.write_text(_EMPTY_TESTS.format(vm.checks))
+    plain = [sys.executable, "-m", "pytest", "-q", str(tests)]
+    return {
+        GREEN: lambda: check(0),
+        ONE: lambda: check(1),
+        RED: lambda: check(vm.accounts),
+        EMPTY: lambda: run(plain, environ=vm.environ, cwd=vm.root),
     }
-    seen: dict[str, list[Run]] = {name: [] for name in contestants}
-    with built(accounts) as inventory:
-        check(inventory)
-        for _ in range(runs):
-            for name, prepare in contestants.items():
-                prepare(inventory)
-                seen[name].append(check(inventory))
-    return seen
 
 
 def main() -> int:
-    """Measure every size and print the table, or JSON."""
-    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
-    parser.add_argument("--accounts", type=int, nargs="+", default=[250, 500, 1000])
-    parser.add_argument("--runs", type=int, default=5, help="of each contestant")
-    parser.add_argument("--json", action="store_true")
-    arguments = parser.parse_args()
-    rows = []
-    for accounts in arguments.accounts:
-        seen = measure(accounts, arguments.runs)
-        base = statistics.median(run.seconds for run in seen["all green"])
-        for name, runs in seen.items():
-            seconds = [run.seconds for run in runs]
-            rows.append(
-                {
-                    "accounts": accounts,
-                    "checks": accounts * (1 + len(LINKS)) + len(LINKS),
-                    "contestant": name,
-                    "median_s": statistics.median(seconds),
-                    "min_s": min(seconds),
-                    "max_s": max(seconds),
-                    "over_all_green": statistics.median(seconds) / base,
-                    "peak_bytes": max(run.peak_bytes for run in runs),
-                }
-            )
-    if arguments.json:
-        print(json.dumps(rows, indent=2))
-        return 0
-    print("accounts  checks  contestant  median [min - max] s     / all green   ms/check  peak MB")
-    for row in rows:
-        spread = f"{row['median_s']:.2f} [{row['min_s']:.2f} - {row['max_s']:.2f}]"
-        print(
-            f"{row['accounts']:>8}  {row['checks']:>6}  {row['contestant']:<10}  {spread:<24}"
-            f" {row['over_all_green']:>8.2f}  {1000 * row['median_s'] / row['checks']:>12.2f}"
-            f"  {row['peak_bytes'] / 1e6:>7.0f}"
-        )
-    return 0
+    """Measure every size, and tell."""
+    parser = arguments(__doc__)
+    parser.add_argument("--accounts", type=int, nargs="+", default=[125, 375, 1125, 3750])
+    options = parser.parse_args()
+    outcome = Outcome("scale")
+    for accounts in options.accounts:
+        # As much time for each size as for the first, but three runs at least.
+        runs = max(min(_FEWEST, options.runs), options.runs * options.accounts[0] // accounts)
+        with built(accounts) as vm:
+            outcome.add(in_turn(contestants(vm), runs), GOALS, at=vm.checks)
+    for row in outcome.rows:
+        row["bytes_per_check"] = row["peak_bytes"] / row["at"]
+    return outcome.tell(options.json)
 
 
 if __name__ == "__main__":
