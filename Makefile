@@ -3,14 +3,34 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN = $(abspath $(VENV))/bin
 PYTEST_FLAGS ?=
+BENCHMARKS ?= gate cli peers scale sessions adopt watch fleet
+BENCH_RESULTS ?= benchmarks/results
 
-.PHONY: run test lint coverage mutation bench wheel clean
+.PHONY: run test thorough boot rollout claude page claude-docs lint coverage mutation faults soak bench bench-docs wheel clean
 
 run: $(VENV)/.installed  ## the main job on the bundled example
 	examples/run $(BIN)
 
-test: $(VENV)/.tools  ## the tests, on two cores
-	$(BIN)/python -m pytest -q -n 2 $(PYTEST_FLAGS)
+test: $(VENV)/.tools  ## the tests, on two cores: three at a time, since many wait
+	$(BIN)/python -m pytest -q -n 3 $(PYTEST_FLAGS)
+
+thorough: $(VENV)/.tools  ## the tests, with all that takes longer than `make test` may
+	$(BIN)/python -m pytest -q -n 3 -m "thorough or not thorough" $(PYTEST_FLAGS)
+
+boot: $(VENV)/.tools  ## scenarios on a Debian that boots (root, systemd-container, debootstrap)
+	$(BIN)/python -m pytest -q -n 2 $(PYTEST_FLAGS) tests/boot
+
+rollout: $(VENV)/.rollout  ## the Ansible role, on five machines that boot (as make boot; ssh, iproute2)
+	$(BIN)/python -m pytest -q -n 2 $(PYTEST_FLAGS) tests/rollout
+
+claude: $(VENV)/.tools  ## the tests with the real Claude Code, from npm, on two cores
+	$(BIN)/python -m pytest -q -n 2 $(PYTEST_FLAGS) tests/claude
+
+page: $(VENV)/.tools  ## the page in a real browser (chromium, node, npm; PICTURES=DIR keeps what it looks like)
+	$(BIN)/python -m pytest -q $(PYTEST_FLAGS) $(if $(PICTURES),--pictures $(PICTURES)) tests/page
+
+claude-docs: $(VENV)/.tools  ## measures docs/broken-links.md anew
+	$(BIN)/python -m pytest -q -n 2 --rewrite tests/claude/test_broken_links.py
 
 lint: $(VENV)/.tools  ## types, style, layout
 	$(BIN)/ruff check .
@@ -19,15 +39,26 @@ lint: $(VENV)/.tools  ## types, style, layout
 
 coverage: $(VENV)/.tools  ## branch coverage, 95 % at least
 	rm -f .coverage .coverage.*
-	$(BIN)/coverage run -m pytest -q -n 2 $(PYTEST_FLAGS)
+	$(BIN)/coverage run -m pytest -q -n 3 -m "thorough or not thorough" $(PYTEST_FLAGS)
 	$(BIN)/coverage combine -q
 	$(BIN)/coverage report
 
 mutation: $(VENV)/.mutation  ## every mutant of verdict.py and links.py (SAMPLE=N: every Nth)
 	$(BIN)/python tests/mutation.py --every $(or $(SAMPLE),1)
 
-bench: $(VENV)/.installed  ## the measurements, side by side
-	$(BIN)/python benchmarks/scale.py
+faults: $(VENV)/.tools  ## adopt: a kill and six errors at every call that writes (gcc; SAMPLE=N: every Nth)
+	$(BIN)/python -m tests.adopt.faults --every $(or $(SAMPLE),1)
+
+soak: $(VENV)/.tools  ## watch: 50,000 random changes, kills, overflows, mounts (SAMPLE=N: N changes)
+	$(BIN)/python -m tests.watch.soak --changes $(or $(SAMPLE),50000)
+
+bench: $(VENV)/.bench  ## the measurements, side by side, into BENCH_RESULTS (half an hour, quiet)
+	set -e; for name in $(BENCHMARKS); do \
+	  echo "== $$name"; $(BIN)/python -m benchmarks.$$name --json $(BENCH_RESULTS) $(BENCH_FLAGS); done
+
+bench-docs: $(VENV)/.bench  ## the tables and plots of docs/speed.md, from BENCH_RESULTS
+	$(BIN)/python -m benchmarks.tables $(BENCH_RESULTS)
+	$(BIN)/python -m benchmarks.plots $(BENCH_RESULTS) docs/plots
 
 wheel: $(VENV)/.tools
 	$(BIN)/python -m build --wheel
@@ -47,6 +78,14 @@ $(VENV)/.installed: $(VENV)/bin/python pyproject.toml
 $(VENV)/.tools: $(VENV)/bin/python pyproject.toml
 	$(BIN)/python -m pip install -q --disable-pip-version-check -e '.[dev]'
 	touch $@ $(VENV)/.installed
+
+$(VENV)/.bench: $(VENV)/.installed
+	$(BIN)/python -m pip install -q --disable-pip-version-check -e '.[bench]'
+	touch $@
+
+$(VENV)/.rollout: $(VENV)/.tools
+	$(BIN)/python -m pip install -q --disable-pip-version-check -e '.[rollout]'
+	touch $@
 
 $(VENV)/.mutation: $(VENV)/.tools
 	$(BIN)/python -m pip install -q --disable-pip-version-check -e '.[mutation]'

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from launcher.formats import FORMATS
 from tests.vm import CHECKOUT, UNPRIVILEGED, Vm
 
 
@@ -51,6 +52,33 @@ def test_wheel_installs_two_packages_and_nothing_else(site: Path) -> None:
     assert ["../../../bin/launcher"] == [file for file in files if file.startswith("..")]
 
 
+def test_templates_of_the_units_are_in_the_wheel(vm: Vm, site: Path) -> None:
+    checkout = {path.name: path.read_text() for path in (CHECKOUT / "deploy/systemd").iterdir()}
+    installed = {path.name: path.read_text() for path in (site / "launcher/systemd").iterdir()}
+    assert checkout == installed
+    plan = run(
+        vm, site, "launcher", "--inventory", str(vm.inventory), "install", "--user", "--dry-run"
+    )
+    assert (0, "") == (plan.returncode, plan.stderr)
+    assert "would write " in plan.stdout
+
+
+def test_page_listener_and_schema_are_in_the_wheel(vm: Vm, site: Path) -> None:
+    option = ["--inventory", str(vm.inventory)]
+    page = run(vm, site, "launcher", *option, "status", "--html", str(vm.root / "page.html"))
+    assert (70, "") == (page.returncode, page.stderr)
+    assert "<h1>" in (vm.root / "page.html").read_text()
+    fleet = run(vm, site, "launcher", "fleet", "nowhere", "--html", str(vm.root / "fleet.html"))
+    assert (70, "") == (fleet.returncode, fleet.stderr)
+    assert "no report: there is no such file" in (vm.root / "fleet.html").read_text()
+    schema = run(vm, site, "launcher", "status", "--schema")
+    assert (CHECKOUT / "launcher/report.schema.json").read_text() == schema.stdout
+    for name in FORMATS:
+        told = run(vm, site, "launcher", *option, "status", "--format", name)
+        assert (3 if name == "nagios" else 70, "") == (told.returncode, told.stderr)
+    assert (site / "launcher" / "listen" / "server.py").is_file()
+
+
 def test_gate_works_from_an_installed_read_only_wheel(vm: Vm, site: Path) -> None:
     before = sorted(site.rglob("*"))
     option = ["--inventory", str(vm.inventory)]
@@ -74,6 +102,6 @@ def test_sessions_are_started_from_an_installed_wheel(vm: Vm, site: Path) -> Non
 def test_invariants_run_by_hand_from_an_installed_wheel(vm: Vm, site: Path) -> None:
     by_hand = ["-p", "invariants.plugin", "-p", "no:cacheprovider", "--pyargs", "invariants", "-q"]
     option = ["--inventory", str(vm.inventory)]
-    assert "11 passed" in run(vm, site, "pytest", *by_hand, *option).stdout
+    assert "21 passed" in run(vm, site, "pytest", *by_hand, *option).stdout
     vm.diverge()
-    assert "1 failed, 10 passed" in run(vm, site, "pytest", *by_hand, *option).stdout
+    assert "1 failed, 20 passed" in run(vm, site, "pytest", *by_hand, *option).stdout
