@@ -104,46 +104,47 @@ def prepare(root: str) -> None:
     gc.enable()
 
 
-def word_to_go_on() -> float | None:
-    """Wait for the launcher's word, a line on standard input; return the time limit in seconds.
+def word_to_go_on(descriptor: int = 0) -> float | None:
+    """Wait for the launcher's word, a line on *descriptor*; return the time limit in seconds.
 
-    None where the launcher has nothing to run, or is gone.
+    None where the launcher has nothing to run, or is gone. From the word on the process ends by
+    itself once the limit is well over: the parent enforces it, but may have been killed.
     """
-    line = os.read(0, 64)
+    line = os.read(descriptor, 64)
     if not line:
         return None
-    os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
-    return float(line)
+    with open(os.devnull) as nothing:
+        os.dup2(nothing.fileno(), descriptor)
+    limit = float(line)
+    signal.alarm(int(limit) + 5)
+    return limit
 
 
-def run(root: str, limit: float, inventory: int, document: int, current: int) -> int:
+def run(root: str, inventory: int, document: int, current: int, *plugins: object) -> int:
     """Run the invariants; return pytest's exit code.
 
-    *root* is the directory that holds ``invariants/``, *limit* the time limit in seconds; the rest
-    are descriptors: the pickled inventory, the document, and the current check.
+    *root* is the directory that holds ``invariants/``; *plugins* are pytest's, beside our own;
+    the rest are descriptors: the pickled inventory, the document, and the current check.
     """
     import pickle
 
     import pytest
 
-    # The parent enforces the limit; this ends a child whose parent was killed.
-    signal.alarm(int(limit) + 5)
     with open(inventory, "rb") as file:
         recorder = Recorder(pickle.load(file), current)
     tests = os.path.join(root, "invariants")
     pinned = ["-c", os.devnull, f"--rootdir={root}", f"--confcutdir={tests}"]
-    code = int(pytest.main([tests, *pinned, *ARGUMENTS], plugins=[recorder]))
+    code = int(pytest.main([tests, *pinned, *ARGUMENTS], plugins=[recorder, *plugins]))
     with open(document, "w", encoding="ascii") as file:
         json.dump(recorder.document, file, separators=(",", ":"))
     return code
 
 
 def main(arguments: list[str]) -> int:
-    """Get ready, wait for the word, run; *arguments* are those of :func:`run` but for the limit."""
+    """Get ready, wait for the word, run; *arguments* are those of :func:`run` but for plugins."""
     root, *descriptors = arguments
     prepare(root)
-    limit = word_to_go_on()
-    return 0 if limit is None else run(root, limit, *map(int, descriptors))
+    return 0 if word_to_go_on() is None else run(root, *map(int, descriptors))
 
 
 if __name__ == "__main__":

@@ -38,6 +38,10 @@ class Code:
             }
         )
 
+    def and_also(self, other: Code) -> Code:
+        """Return both; a file that is in both is as this one has it."""
+        return Code({**other.stamps, **self.stamps})
+
     def changed(self) -> str | None:
         """Return the path of a file that is not as it was, or None."""
         for file, before in self.stamps.items():

@@ -19,25 +19,25 @@ from typing import Self
 
 from invariants.inventory import Inventory, InventoryError, load
 from invariants.schema import DEFAULT_STATE
-from launcher import boot, history, report
-from launcher.bounded import Look
+from launcher import boot, report
 from launcher.errors import Locked, NotJudged
-from launcher.gate import TROUBLE, judged
+from launcher.gate import judged
 from launcher.interrupts import Interrupts
 from launcher.lock import locked
 from launcher.placements import placed
 from launcher.processes import identify
 from launcher.pytest_child import Run
-from launcher.sessions import SessionState, SessionStatus
+from launcher.sessions import SessionStatus
 from launcher.verdict import Colour, Gate, Verdict
 from launcher.watch import ENDED
 from launcher.watch.changes import Changes
 from launcher.watch.code import Code
-from launcher.watch.hook import Hook
-from launcher.watch.notify import Notify
+from launcher.watch.runs import Runs
+from launcher.watch.seen import Seen
 from launcher.watch.starts import Starts
 from launcher.watch.subjects import Concern, subjects
-from launcher.watch.warm import Lost, Stale, Warm, WarmRun
+from launcher.watch.telling import Telling
+from launcher.watch.warm import Stale
 
 OVERTAKEN = 0.5
 """A green is not published that a change may have made wrong this many seconds ago."""
@@ -48,7 +48,6 @@ BLIND = 1.0
 
 _BOUND = 0.2  # seconds that changes may go on before they are judged all the same
 _TICK = 1.0  # how soon a suspension of the machine is noticed, and a clock that was set
-_SESSIONS = 3.0
 _PAUSE = 0.05
 
 
@@ -78,15 +77,9 @@ class Service:
         self._problem: InventoryError | None = None
         self._keeper = identify(os.getpid())
         self._changes = Changes()
-        self._warm = Warm(environ)
-        self._hook = Hook(environ, say)
-        self._notify = Notify(environ)
+        self._runs = Runs(environ, self._wait)
+        self._telling = Telling(environ, say, self._keeper)
         self._starts = Starts()
-        self._code = Code.loaded()
-        self._said: dict[str, str | None] = {}
-        self._verdict: str | None = None
-        self._published: tuple[int, ...] | None = None
-        self._may_be_green = True
         # By the monotonic clock: the first change that no gate has seen yet, the last one, and
         # the first of those that the gate under way is about.
         self._since: float | None = None
@@ -105,9 +98,8 @@ class Service:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._notify.stopping()
-        self._hook.close()
-        self._warm.close()
+        self._telling.close()
+        self._runs.close()
         self._changes.close()
         signal.signal(signal.SIGHUP, self._before)
         for descriptor in self._wake:
@@ -126,24 +118,17 @@ class Service:
         Raises Interrupted for SIGTERM and SIGINT, and whatever is a fault of this program's; a
         green report is taken back then, since nobody keeps it true any more.
         """
-        self._verdict = self._verdict_before()
+        self._telling.take_up(self._inventory)
         try:
             self._watch()
             while True:
                 self._turn()
-                self._notify.ready()
+                self._telling.notify.ready()
+                self._runs.get_ready(self._inventory)
                 self._rest()
         except BaseException:
             self._take_back(ENDED)
             raise
-
-    def _verdict_before(self) -> str | None:
-        """Return the verdict that was told last: a restart is no change."""
-        try:
-            before = history.read(history.place(self._inventory))
-        except NotJudged:
-            return None
-        return before.verdict if before.inventory == self._inventory.path else None
 
     # Waiting: the one place where this process sleeps, and what it does not forget meanwhile.
 
@@ -152,7 +137,7 @@ class Service:
         while True:
             self._duties()
             now = monotonic()
-            polled = [*descriptors, self._wake[0], *self._hook.descriptors]
+            polled = [*descriptors, self._wake[0], *self._telling.hook.descriptors]
             heard = self._changes.descriptors if self._hears else []
             nearest = min(until, now + _TICK, *self._limits(now))
             ready = self._interrupts.poll([*polled, *heard], max(0.0, nearest - now))
@@ -171,19 +156,19 @@ class Service:
 
     def _limits(self, now: float) -> Iterator[float]:
         yield now + _TICK
-        if self._hook.limit is not None:
-            yield self._hook.limit
-        if self._oldest is not None and self._may_be_green:
+        if self._telling.hook.limit is not None:
+            yield self._telling.hook.limit
+        if self._oldest is not None and self._telling.may_be_green:
             yield max(now + _PAUSE, self._oldest + OVERDUE)
 
     def _duties(self) -> None:
-        self._hook.turn()
+        self._telling.hook.turn()
         self._also()
-        if self._notify.watchdog is not None and monotonic() >= self._alive_at:
-            self._notify.alive()
-            self._alive_at = monotonic() + min(self._notify.watchdog, _TICK)
+        if self._telling.notify.watchdog is not None and monotonic() >= self._alive_at:
+            self._telling.notify.alive()
+            self._alive_at = monotonic() + min(self._telling.notify.watchdog, _TICK)
         late = self._oldest is not None and monotonic() - self._oldest > OVERDUE
-        if late and self._may_be_green:
+        if late and self._telling.may_be_green:
             self._take_back("a change of the VM is not judged yet, though a second is over")
         if abs(_offset() - self._offset) > 1:
             self._offset, self._wanted = _offset(), True  # the report's times are another clock's
@@ -200,9 +185,9 @@ class Service:
         if concerns & {Concern.INVENTORY, Concern.VM}:
             self._latest = monotonic()
             self._since = self._since or self._latest
-        elif concerns and report_signature(self._inventory) != self._published:
+        elif concerns and not self._telling.stands(self._inventory):
             # Somebody else published, or took the report away.
-            self._wanted = self._may_be_green = True
+            self._wanted = self._telling.may_be_green = True
 
     def _is_due(self) -> bool:
         return self._since is not None or self._wanted or self._reload or _boottime() >= self._due
@@ -245,7 +230,7 @@ class Service:
 
     def _interval(self) -> float:
         interval = self._inventory.watch.interval
-        return interval if self._said.get("blind") is None else min(interval, BLIND)
+        return interval if not self._telling.is_wrong("blind") else min(interval, BLIND)
 
     def _watch(self) -> None:
         """Set the watches anew. What happens from here on is heard of."""
@@ -257,18 +242,11 @@ class Service:
                 self._changes.settle(look)
             finally:
                 look.end()
-            self._once("blind", self._changes.blind)
+            self._telling.once("blind", self._changes.blind)
         except NotJudged as error:
-            self._once("blind", str(error))
+            self._telling.once("blind", str(error))
         finally:
             self._hears = True
-
-    def _once(self, topic: str, text: str | None) -> None:
-        """Say what is wrong once, and not again while it stays."""
-        if self._said.get(topic) != text:
-            self._said[topic] = text
-            if text is not None:
-                self._say(text)
 
     def _load(self) -> None:
         """Read the inventory again; where it is wrong, the last one tells where to publish that."""
@@ -288,7 +266,7 @@ class Service:
         before, self._inventory = self._inventory, inventory
         if before.settings.report != inventory.settings.report:
             report.announce(before, f"the report is now kept at {inventory.settings.report}")
-        self._published = None
+        self._telling.forget()
 
     @contextmanager
     def _locked(self) -> Iterator[str | None]:
@@ -305,7 +283,7 @@ class Service:
                 held.__enter__()
                 break
             except Locked as error:
-                self._notify.status(str(error))
+                self._telling.notify.status(str(error))
                 self._wait([self._wake[0]], monotonic() + _PAUSE)
             except NotJudged as error:
                 yield str(error)
@@ -318,17 +296,16 @@ class Service:
     def _judge(self) -> None:
         """Run the gate and look at the sessions meanwhile; publish what they say."""
         inventory, started, clock = self._inventory, time.time(), monotonic()
-        sessions = self._look_at_sessions()
+        sessions = Seen(inventory, self._environ)
         try:
             outcome = self._outcome()
             if isinstance(outcome, Exception):
                 self._due = min(self._due, _boottime() + BLIND)
             seconds = monotonic() - clock
             gate = judged(inventory, self._environ, outcome, started, seconds, self)
-            statuses = self._statuses(sessions, gate.verdict.colour)
+            statuses = sessions.statuses(gate.verdict.colour, self._wait)
         finally:
-            if sessions is not None:
-                sessions.end()
+            sessions.end()
         self._hear()
         green = gate.verdict.colour is Colour.GREEN
         if green and self._since is not None and monotonic() - self._since > OVERTAKEN:
@@ -340,31 +317,11 @@ class Service:
             self._publish(gate, statuses)
 
     def _outcome(self) -> Run | Exception:
-        """Return a run of the gate, or what kept it from being one."""
         try:
-            try:
-                return self._run()
-            except Lost:  # killed for want of memory, say: once more, from the start
-                self._warm.close()
-                return self._run()
+            return self._runs.outcome(self._inventory)
         except Stale as error:
             self._begin_anew(str(error))
             raise
-        except TROUBLE as error:
-            self._warm.close()
-            return error
-
-    def _run(self) -> Run:
-        if (changed := self._code.changed()) is not None:
-            raise Stale(changed)
-        running: WarmRun = self._warm.start(self._inventory)
-        try:
-            while True:
-                self._wait(running.descriptors, running.limit)
-                if (run := running.advance()) is not None:
-                    return run
-        finally:
-            running.end()
 
     def _begin_anew(self, changed: str) -> None:
         """Become the program that is on the disk now, once what puts it there has finished."""
@@ -379,33 +336,6 @@ class Service:
         self.__exit__()
         os.execv(sys.executable, sys.orig_argv)
 
-    def _look_at_sessions(self) -> Look[list[SessionStatus]] | None:
-        inventory, environ = self._inventory, self._environ
-        if not inventory.sessions:
-            return None
-        try:
-            return Look(lambda: boot.seen_sessions(inventory, environ, Colour.GREEN), _SESSIONS)
-        except NotJudged:
-            return None
-
-    def _statuses(
-        self, look: Look[list[SessionStatus]] | None, colour: Colour
-    ) -> list[SessionStatus]:
-        if look is None:
-            return self._unseen("no process to spare")
-        self._wait([look.descriptor], look.limit)
-        try:
-            statuses = look.result()
-        except NotJudged as error:
-            return self._unseen(str(error))
-        return statuses if colour is Colour.GREEN else [status.held() for status in statuses]
-
-    def _unseen(self, why: str) -> list[SessionStatus]:
-        return [
-            SessionStatus(one.name, one.account, SessionState.FAILED, why)
-            for one in self._inventory.sessions
-        ]
-
     def _start(self, gate: Gate, names: list[str]) -> None:
         """Start sessions as ``up`` does after its gate."""
         self._starts.note(names)
@@ -418,8 +348,8 @@ class Service:
             keeper=self._keeper,
         )
         gave_up = ", ".join(self._starts.given_up(statuses))
-        self._once("starts", f"given up until a reload: {gave_up}" if gave_up else None)
-        self._told(tried)
+        self._telling.once("starts", f"given up until a reload: {gave_up}" if gave_up else None)
+        self._published(self._telling.tell(self._inventory, tried))
         self._wanted = True  # the gate is as old as the starts took
 
     # Publishing.
@@ -429,57 +359,14 @@ class Service:
         return Gate(Verdict(Colour.UNKNOWN, reason), {}, now, now)
 
     def _publish(self, gate: Gate, statuses: Iterable[SessionStatus]) -> None:
-        self._told(report.published(self._inventory, gate, statuses, keeper=self._keeper))
+        self._published(self._telling.publish(self._inventory, gate, statuses))
 
-    def _told(self, gate: Gate) -> None:
-        """Tell systemd, the journal and the hook of what has just been published."""
-        self._published = report_signature(self._inventory)
-        self._may_be_green = gate.verdict.colour is Colour.GREEN
-        if self._published is None:  # a full disk, say
+    def _published(self, done: bool) -> None:
+        if not done:
             self._due = min(self._due, _boottime() + BLIND)
-        verdict = gate.verdict
-        text = _summary(verdict)
-        self._notify.status(text)
-        self._once("verdict", text)
-        if verdict.colour.value != self._verdict:
-            known, self._verdict = self._verdict, verdict.colour.value
-            if known is not None or verdict.colour is not Colour.GREEN:
-                self._hook.change(self._inventory.watch.on_change, self._content())
-
-    def _content(self) -> bytes:
-        try:
-            with open(self._inventory.settings.report, "rb") as file:
-                return file.read()
-        except OSError:
-            return b""
 
     def _take_back(self, reason: str) -> None:
-        """Turn the report unknown if it says green, with the lock or without."""
-        if report.take_back(self._inventory, reason):
-            self._published = report_signature(self._inventory)
-        self._may_be_green = False
-
-
-def report_signature(inventory: Inventory) -> tuple[int, ...] | None:
-    """Return what tells one publication from another, or None where there is none."""
-    try:
-        status = os.stat(inventory.settings.report)
-    except OSError:
-        return None
-    return status.st_dev, status.st_ino, status.st_mtime_ns
-
-
-def _summary(verdict: Verdict) -> str:
-    if verdict.colour is Colour.GREEN:
-        return f"green: all {verdict.expected} invariants hold"
-    if verdict.colour is Colour.UNKNOWN:
-        return f"unknown: {verdict.reason}"
-    first = verdict.failures[0].finding
-    more = f" and {len(verdict.failures) - 1} more" if len(verdict.failures) > 1 else ""
-    return (
-        f"red: {len(verdict.failures)} of {verdict.expected} invariants do not hold: "
-        f"{first.place}: {first.state}{more}"
-    )
+        self._telling.take_back(self._inventory, reason)
 
 
 def _boottime() -> float:

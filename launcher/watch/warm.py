@@ -7,6 +7,7 @@ document judged by the same rules.
 
 from __future__ import annotations
 
+import math
 import os
 import pickle
 import select
@@ -15,11 +16,12 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 
 from invariants.inventory import Inventory
 from launcher.pytest_child import TAIL, Run, Shared, gate_environment, read_some, root
+from launcher.watch.held import OTHERWISE
 
 _PATIENCE = 2.0
 _START = 10.0  # seconds for the imports, on a machine that is at work
@@ -40,16 +42,43 @@ class Warm:
         self._environ = environ
         self._process: subprocess.Popen[bytes] | None = None
         self._control: socket.socket | None = None
+        self._ready: WarmRun | None = None
+        self._runs = 0
 
     def start(self, inventory: Inventory) -> WarmRun:
         """Begin a run. Raises what :data:`launcher.gate.TROUBLE` lists where there can be none."""
+        self.get_ready(inventory)
+        assert self._ready is not None
+        running, self._ready = self._ready, None
+        try:
+            running.go()
+        except BaseException:
+            running.end()
+            raise
+        return running
+
+    def get_ready(self, inventory: Inventory) -> None:
+        """Have a run of *inventory* collected beforehand, so that the next one starts at once.
+
+        Raises what :meth:`start` raises.
+        """
         if self._process is not None and self._process.poll() is not None:
             self.close()
+        if self._ready is not None:
+            if self._ready.inventory == inventory:
+                return
+            self._give_up()
         patience = inventory.settings.timeout
         if self._control is None:
             self._control = self._launch()
             patience += _START
-        return WarmRun(self._control, inventory, patience)
+        self._runs += 1
+        self._ready = WarmRun(self._control, self._runs, inventory, patience)
+
+    def _give_up(self) -> None:
+        if self._ready is not None:
+            self._ready.end()
+            self._ready = None
 
     def _launch(self) -> socket.socket:
         above = root()
@@ -70,6 +99,7 @@ class Warm:
 
     def close(self) -> None:
         """End the warm process."""
+        self._give_up()
         if self._control is not None:
             self._control.close()
             self._control = None
@@ -82,27 +112,46 @@ class Warm:
 
 
 class WarmRun:
-    """One run: poll :attr:`descriptors`, call :meth:`advance` until it returns, then :meth:`end`.
+    """One run: :meth:`go`, poll :attr:`descriptors`, :meth:`advance` until it returns, :meth:`end`.
 
     ``limit`` is when its time is over, by the monotonic clock. It is counted anew from the moment
     at which the child is there: the warm process may have to start first.
     """
 
-    def __init__(self, control: socket.socket, inventory: Inventory, patience: float) -> None:
-        """Ask for a child, which has to be there in *patience* seconds."""
+    def __init__(
+        self, control: socket.socket, number: int, inventory: Inventory, patience: float
+    ) -> None:
+        """Ask for a child, which collects; it has to be there *patience* seconds after the word.
+
+        *number* is no other run's: what is said about those is not for this one.
+        """
+        self.inventory = inventory
         self._control = control
+        self._number = number
         self._seconds = inventory.settings.timeout
-        self.limit = time.monotonic() + patience
+        self._patience = patience
+        self.limit = math.inf
         self._child: tuple[int, int] | None = None  # its pid, and a pidfd
         self._tail = b""
         self._shared = Shared()
         self._shared.give(pickle.dumps(inventory))
         self._pipe, self._output = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
         try:
-            self._ask()
+            self._send(f"new {number}", [*self._shared.descriptors, self._output])
         except BaseException:
             self.end()
             raise
+
+    def go(self) -> None:
+        """Let the child run its tests. Raises Lost or Stale where it cannot.
+
+        The socket keeps the word until the warm process is ready.
+        """
+        if self._status() is not None:
+            raise Lost("the process that was ready has ended")
+        seconds = self._patience if self._child is None else self._seconds
+        self.limit = time.monotonic() + seconds
+        self._send(f"go {self._number} {self._seconds}")
 
     @property
     def descriptors(self) -> list[int]:
@@ -121,6 +170,8 @@ class WarmRun:
         if self._child is None:
             raise Lost("the warm process does not answer")
         self._kill()
+        if status == OTHERWISE:
+            raise Lost("what is called for has changed since it was collected")
         while some := read_some(self._pipe):
             self._tail = (self._tail + some)[-TAIL:]
         return self._shared.run(status, self._tail)
@@ -128,26 +179,23 @@ class WarmRun:
     def _status(self) -> int | None:
         """Take the messages that have come; return the child's exit status if it is among them."""
         while (message := self._received()) is not None:
-            word, _, text = message.partition(" ")
+            number, word, text = message.split(" ", 2)
+            if int(number) != self._number:
+                continue  # of a run that was given up
             if word == "pid":
                 self._child = int(text), os.pidfd_open(int(text))
                 self.limit = time.monotonic() + self._seconds
             elif word == "status":
-                pid, _, status = text.partition(" ")
-                # One of an earlier child, which was given up, may have waited here.
-                if self._child is not None and int(pid) == self._child[0]:
-                    return int(status)
+                return int(text)
             elif word == "stale":
                 raise Stale(text)
             else:
                 raise OSError(text)
         return None
 
-    def _ask(self) -> None:
-        """Ask for a child. The socket keeps the request until the warm process is ready."""
-        seconds = f"{self._seconds}".encode()
+    def _send(self, request: str, descriptors: Sequence[int] = ()) -> None:
         try:
-            socket.send_fds(self._control, [seconds], [*self._shared.descriptors, self._output])
+            socket.send_fds(self._control, [request.encode()], descriptors)
         except BlockingIOError:
             raise Lost("the warm process does not answer") from None
         except ConnectionError as error:
@@ -181,8 +229,6 @@ class WarmRun:
                     os.killpg(pid, signal.SIGKILL)
         finally:
             os.close(descriptor)
-        with suppress(OSError):
-            self._control.send(b"done")
 
     def _is_kept(self) -> bool:
         try:
@@ -195,6 +241,8 @@ class WarmRun:
     def end(self) -> None:
         """Let go of everything; a child that still runs is killed with its process group."""
         self._kill()
+        with suppress(OSError):
+            self._send(f"done {self._number}")
         for descriptor in (self._pipe, self._output):
             os.close(descriptor)
         self._shared.__exit__()

@@ -22,6 +22,7 @@ from launcher.verdict import Gate
 from launcher.watch.code import Code
 from launcher.watch.warm import Lost, Stale, Warm
 from tests.vm import CHECKOUT, Vm, wait_until
+from tests.watch.conftest import children
 
 
 @pytest.fixture
@@ -98,6 +99,9 @@ def test_time_limit_ends_the_child_and_its_group(
     child = int((vm.root / "pid").read_text())
     wait_until(lambda: not os.path.exists(f"/proc/{child}/exe"), "the group is killed")
     test.write_text((CHECKOUT / "invariants" / "test_homes.py").read_text())
+    with pytest.raises(Stale, match=r"test_homes\.py"):
+        gate(warm, vm)
+    warm.close()
     assert "green" == gate(warm, vm).verdict.colour
 
 
@@ -132,6 +136,73 @@ def test_changed_code_is_refused(vm: Vm, warm: Warm, monkeypatch: pytest.MonkeyP
         gate(warm, vm)
 
 
+def made_ready(warm: Warm, vm: Vm) -> int:
+    """Have a run of the VM's inventory ready; return its process, which waits for its word."""
+    warm.get_ready(load(str(vm.inventory)))
+    assert warm._process is not None
+    parent = warm._process.pid
+    wait_until(lambda: children(parent, "zygote.py"), "a child is there")
+    (held,) = children(parent, "zygote.py")
+    wait_until(lambda: "S" == process_state(held), "it sleeps")
+    return held
+
+
+def process_state(pid: int) -> str:
+    """Return a process's state, as proc(5) names it."""
+    return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+
+
+def test_run_that_is_ready_looks_at_nothing_before_its_word(vm: Vm, warm: Warm) -> None:
+    """What happens after the collection is seen, and the time is counted from the word."""
+    made_ready(warm, vm)
+    vm.diverge()
+    began = time.time()
+    seen = gate(warm, vm)
+    assert "red" == seen.verdict.colour
+    assert 0 < seen.document["duration"] <= time.time() - began
+
+
+def test_run_that_is_ready_is_given_up_for_another_inventory(vm: Vm, warm: Warm) -> None:
+    held = made_ready(warm, vm)
+    vm.write({"one": [sys.executable]})
+    verdict = gate(warm, vm).verdict
+    assert ("green", True) == (verdict.colour, verdict.expected > 0)
+    assert not os.path.exists(f"/proc/{held}/exe")
+
+
+def test_run_that_is_ready_and_about_other_checks_by_now_is_lost(vm: Vm) -> None:
+    """Which backend is checked depends on the programs there are, and not on the inventory."""
+    tools = vm.root / "tools"
+    tools.mkdir()
+    vm.environ["PATH"] = str(tools)
+    vm.write({"one": [sys.executable]}, backend="auto")
+    warm = Warm(vm.environ)
+    try:
+        made_ready(warm, vm)
+        (tools / "tmux").symlink_to("/bin/true")
+        with pytest.raises(Lost, match="what is called for has changed"):
+            gate(warm, vm)
+        assert "green" == gate(warm, vm).verdict.colour
+    finally:
+        warm.close()
+
+
+def test_child_that_dies_while_it_is_ready_is_lost(vm: Vm, warm: Warm) -> None:
+    held = made_ready(warm, vm)
+    os.kill(held, signal.SIGKILL)
+    wait_until(lambda: "Z" == process_state(held), "it is dead")
+    with pytest.raises(Lost):
+        gate(warm, vm)
+    assert "green" == gate(warm, vm).verdict.colour
+
+
+def test_child_that_is_ready_ends_with_the_warm_process(vm: Vm, warm: Warm) -> None:
+    held = made_ready(warm, vm)
+    assert warm._process is not None
+    warm._process.kill()
+    wait_until(lambda: not os.path.exists(f"/proc/{held}/exe"), "the child has ended")
+
+
 def test_warm_process_that_is_gone_is_started_anew(vm: Vm, warm: Warm) -> None:
     gate(warm, vm)
     process = warm._process
@@ -154,14 +225,14 @@ def test_program_without_a_word_from_its_parent_ends(vm: Vm) -> None:
         theirs.close()
         files = [os.memfd_create(name) for name in "abc"]
         reader, writer = os.pipe()
-        socket.send_fds(ours, [b"30"], [*files, writer])
+        socket.send_fds(ours, [b"new 7"], [*files, writer])
         os.close(writer)
-        word, pid = ours.recv(100).split()
-        assert b"pid" == word
-        told, same, status = ours.recv(100).split()
-        assert (b"status", pid, b"1") == (told, same, status)  # there was no inventory in it
+        number, word, pid = ours.recv(100).split()
+        assert (b"7", b"pid") == (number, word)
+        assert b"7 status 1" == ours.recv(100)  # there was no inventory in it
         assert b"EOFError" in os.read(reader, 65536)
-        ours.send(b"done")
+        ours.send(b"done 6")  # of another run: nothing happens
+        ours.send(b"done 7")
         wait_until(lambda: not os.path.exists(f"/proc/{int(pid)}"), "the child is let go")
         for descriptor in (*files, reader):
             os.close(descriptor)

@@ -1,0 +1,122 @@
+"""Who is told of a verdict: the report's readers, systemd, the journal, and the hook."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterable, Mapping
+
+from invariants.inventory import Inventory
+from launcher import history, report
+from launcher.errors import NotJudged
+from launcher.processes import Process
+from launcher.sessions import SessionStatus
+from launcher.verdict import Colour, Gate, Verdict
+from launcher.watch.hook import Hook
+from launcher.watch.notify import Notify
+
+
+class Telling:
+    """What has been told last, by the report and beside it, and what is to be told again."""
+
+    def __init__(
+        self, environ: Mapping[str, str], say: Callable[[str], None], keeper: Process | None
+    ) -> None:
+        """*say* gets each change of verdict, and all that goes wrong, for the journal."""
+        self.notify = Notify(environ)
+        self.hook = Hook(environ, say)
+        self.may_be_green = True
+        """Whether the report may say green: it does not where that is false."""
+        self._say = say
+        self._keeper = keeper
+        self._said: dict[str, str | None] = {}
+        self._verdict: str | None = None
+        self._published: tuple[int, ...] | None = None
+
+    def close(self) -> None:
+        """Tell systemd of the end, and leave no hook behind."""
+        self.notify.stopping()
+        self.hook.close()
+
+    def take_up(self, inventory: Inventory) -> None:
+        """Take the verdict that was told last for known: a restart is no change."""
+        try:
+            before = history.read(history.place(inventory))
+        except NotJudged:
+            return
+        if before.inventory == inventory.path:
+            self._verdict = before.verdict
+
+    def once(self, topic: str, text: str | None) -> None:
+        """Say what is wrong once, and not again while it stays; None: nothing is, any more."""
+        if self._said.get(topic) != text:
+            self._said[topic] = text
+            if text is not None:
+                self._say(text)
+
+    def is_wrong(self, topic: str) -> bool:
+        """Tell whether something was wrong when last said."""
+        return self._said.get(topic) is not None
+
+    def stands(self, inventory: Inventory) -> bool:
+        """Tell whether the report is still the one that was published last."""
+        return _signature(inventory) == self._published
+
+    def forget(self) -> None:
+        """Let the report, kept elsewhere from now on, be none that was published."""
+        self._published = None
+
+    def publish(self, inventory: Inventory, gate: Gate, statuses: Iterable[SessionStatus]) -> bool:
+        """Publish *gate*, and tell of it; return whether it is published."""
+        return self.tell(
+            inventory, report.published(inventory, gate, statuses, keeper=self._keeper)
+        )
+
+    def tell(self, inventory: Inventory, gate: Gate) -> bool:
+        """Tell of what has just been published; return whether it really is: a disk may be full."""
+        self._published = _signature(inventory)
+        self.may_be_green = gate.verdict.colour is Colour.GREEN
+        verdict = gate.verdict
+        text = _summary(verdict)
+        self.notify.status(text)
+        self.once("verdict", text)
+        if verdict.colour.value != self._verdict:
+            known, self._verdict = self._verdict, verdict.colour.value
+            if known is not None or verdict.colour is not Colour.GREEN:
+                self.hook.change(inventory.watch.on_change, _content(inventory))
+        return self._published is not None
+
+    def take_back(self, inventory: Inventory, reason: str) -> None:
+        """Turn the report unknown if it says green, with the lock or without."""
+        if report.take_back(inventory, reason):
+            self._published = _signature(inventory)
+        self.may_be_green = False
+
+
+def _signature(inventory: Inventory) -> tuple[int, ...] | None:
+    """Return what tells one publication from another, or None where there is none."""
+    try:
+        status = os.stat(inventory.settings.report)
+    except OSError:
+        return None
+    return status.st_dev, status.st_ino, status.st_mtime_ns
+
+
+def _content(inventory: Inventory) -> bytes:
+    try:
+        with open(inventory.settings.report, "rb") as file:
+            return file.read()
+    except OSError:
+        return b""
+
+
+def _summary(verdict: Verdict) -> str:
+    if verdict.colour is Colour.GREEN:
+        return f"green: all {verdict.expected} invariants hold"
+    if verdict.colour is Colour.UNKNOWN:
+        return f"unknown: {verdict.reason}"
+    first = verdict.failures[0].finding
+    more = f" and {len(verdict.failures) - 1} more" if len(verdict.failures) > 1 else ""
+    return (
+        f"red: {len(verdict.failures)} of {verdict.expected} invariants do not hold: "
+        f"{first.place}: {first.state}{more}"
+    )
