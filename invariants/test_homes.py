@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from invariants.homes import Homes
 from invariants.model import Account
-from invariants.plugin import Broken
+from invariants.vm import Broken, Vm
 
 
-def test_home_is_usable(account: Account, homes: Homes) -> None:
+def test_home_is_usable(account: Account, vm: Vm) -> None:
     """Every home is a directory of the user's alone: whoever can write it can turn its links.
 
     Why: what stands in a home decides where Claude Code writes and what it runs.
@@ -15,6 +14,6 @@ def test_home_is_usable(account: Account, homes: Homes) -> None:
     `adopt` would do to one through the other.
     To do: what the failure's fix says; `launcher ensure --create-homes` makes a missing one.
     """
-    fault = homes.fault(account)
+    fault = vm.homes.fault(account)
     if fault is not None:
         raise Broken(fault.finding)

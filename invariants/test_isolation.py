@@ -2,29 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
-import pytest
-
-from invariants.finding import Finding
-from invariants.inventory import Inventory
-from invariants.isolation import Isolation
 from invariants.model import Account
+from invariants.vm import Vm
 
 
-@pytest.fixture(scope="module")
-def isolation(inventory: Inventory) -> Isolation:
-    """Return the judge of the files of logins, one for the whole run."""
-    return Isolation(inventory.accounts)
-
-
-def test_login_is_isolated(
-    account: Account,
-    name: str,
-    isolation: Isolation,
-    reachable: Callable[[Account], bool],
-    expose: Callable[[Finding | None], None],
-) -> None:
+def test_login_is_isolated(account: Account, name: str, vm: Vm) -> None:
     """Every login's files are one home's alone: shared, one home logs the others out.
 
     Why: `.credentials.json` is renewed by replacing it, so that a link becomes a file, or a stale
@@ -32,5 +14,5 @@ def test_login_is_isolated(
     Source: upstream reports #56339, #76561; both files are 0600 where Claude Code makes them.
     To do: what the failure's fix says; then log that account in again. None of the two is opened.
     """
-    if reachable(account):
-        expose(isolation.judge(account, name))
+    if vm.reachable(account):
+        vm.expose(vm.isolation.judge(account, name))

@@ -2,25 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
-from invariants.client import Clients
-from invariants.finding import Finding
 from invariants.model import Account, Session
-from invariants.plugin import Judged
 from invariants.readiness import judge_readiness
 from invariants.sessions import judge_directory
+from invariants.vm import Vm
 
 
-def test_session_can_start_unattended(
-    account: Account,
-    session: Session,
-    clients: Clients,
-    judged: Judged,
-    option: str,
-    reachable: Callable[[Account], bool],
-    expose: Callable[[Finding | None], None],
-) -> None:
+def test_session_can_start_unattended(account: Account, session: Session, vm: Vm) -> None:
     """Claude Code starts there without a question, since at a boot or a switch nobody answers.
 
     Why: the first start, a directory that is not trusted (default: no, exit) and the mode that
@@ -30,8 +18,8 @@ def test_session_can_start_unattended(
     For sessions whose program is `claude`, without `-p`, under each account of their `failover`.
     To do: start Claude Code once by hand with that home, in that directory, and answer.
     """
-    if not reachable(account):
+    if not vm.reachable(account):
         return
-    if session.name in judged.directories and judge_directory(session) is not None:
+    if session.name in vm.judged_directories and judge_directory(session) is not None:
         return  # one cause, one failure: the directory's own check tells
-    expose(judge_readiness(account, session, option, clients))
+    vm.expose(judge_readiness(account, session, vm.option, vm.clients))

@@ -2,29 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
-import pytest
-
-from invariants.client import Clients
-from invariants.finding import Finding
-from invariants.inventory import Inventory
 from invariants.model import Account, Session
-from invariants.retention import Retention
+from invariants.vm import Vm
 
 
-@pytest.fixture(scope="module")
-def retention(inventory: Inventory, clients: Clients) -> Retention:
-    """Return the judge of retention, one for the whole run."""
-    return Retention(inventory.accounts, clients, inventory.demands.retention_days)
-
-
-def test_home_keeps_transcripts(
-    account: Account,
-    retention: Retention,
-    reachable: Callable[[Account], bool],
-    expose: Callable[[Finding | None], None],
-) -> None:
+def test_home_keeps_transcripts(account: Account, vm: Vm) -> None:
     """Every home lets transcripts live as long as the others: the shortest deletes everyone's.
 
     Why: the sweep goes through the links, and takes the transcripts of all accounts.
@@ -33,13 +15,11 @@ def test_home_keeps_transcripts(
     how long it must be at least.
     To do: the same `cleanupPeriodDays` in every home's `settings.json`.
     """
-    if reachable(account):
-        expose(retention.judge(account))
+    if vm.reachable(account):
+        vm.expose(vm.retention.judge(account))
 
 
-def test_project_keeps_transcripts(
-    session: Session, retention: Retention, expose: Callable[[Finding | None], None]
-) -> None:
+def test_project_keeps_transcripts(session: Session, vm: Vm) -> None:
     """No session's project shortens that life: its setting rules the transcripts of them all.
 
     Why: a session in a project whose settings say 7 deletes all that is older, of every project.
@@ -47,4 +27,4 @@ def test_project_keeps_transcripts(
     upstream report #90148. For sessions whose program is `claude`.
     To do: raise or remove `cleanupPeriodDays` in the project's `.claude/`.
     """
-    expose(retention.judge_project(session))
+    vm.expose(vm.retention.judge_project(session))

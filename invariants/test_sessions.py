@@ -7,7 +7,6 @@ import os
 from invariants.access import user_name
 from invariants.finding import Finding, quoted
 from invariants.model import Session
-from invariants.plugin import Broken
 from invariants.programs import (
     BACKEND_PROGRAMS,
     find_program,
@@ -16,6 +15,7 @@ from invariants.programs import (
     session_program,
 )
 from invariants.sessions import judge_directory
+from invariants.vm import Broken
 
 
 def test_session_directory_exists(session: Session) -> None:

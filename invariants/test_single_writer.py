@@ -2,18 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
-from invariants.finding import Finding
-from invariants.inventory import Account, Inventory
 from invariants.single_writer import judge_writers
+from invariants.vm import Vm
 
 
-def test_conversation_has_one_writer(
-    inventory: Inventory,
-    reachable: Callable[[Account], bool],
-    expose: Callable[[Finding | None], None],
-) -> None:
+def test_conversation_has_one_writer(vm: Vm) -> None:
     """No conversation is live in two processes: both would write on, and one side be lost.
 
     Why: Claude Code does not exclude a second process; the turns of one side drop out of context.
@@ -22,4 +15,5 @@ def test_conversation_has_one_writer(
     `--session-id`. 2.0.76 shows neither.
     To do: end all of them but one.
     """
-    expose(judge_writers([account for account in inventory.accounts if reachable(account)]))
+    accounts = vm.inventory.accounts
+    vm.expose(judge_writers([account for account in accounts if vm.reachable(account)]))

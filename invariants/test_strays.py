@@ -3,16 +3,12 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
 
-from invariants.finding import Finding
-from invariants.inventory import Inventory
 from invariants.strays import judge_strays
+from invariants.vm import Vm
 
 
-def test_no_home_is_left_out(
-    inventory: Inventory, expose: Callable[[Finding | None], None]
-) -> None:
+def test_no_home_is_left_out(vm: Vm) -> None:
     """No other home of the user keeps conversations of its own, which no account would find.
 
     Why: what was begun there cannot be resumed under any account, and nothing says so.
@@ -20,4 +16,5 @@ def test_no_home_is_left_out(
     used). Looked at are directories beside the homes, and `~/.claude…`.
     To do: name it as an account and adopt its `projects`; or switch this off with the reason.
     """
-    expose(judge_strays(inventory.accounts, inventory.links, os.path.expanduser("~")))
+    accounts, links = vm.inventory.accounts, vm.inventory.links
+    vm.expose(judge_strays(accounts, links, os.path.expanduser("~")))

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from invariants.model import Link
-from invariants.plugin import Broken
-from invariants.targets import Targets
+from invariants.vm import Broken, Vm
 
 
-def test_target_is_usable(link: Link, targets: Targets) -> None:
+def test_target_is_usable(link: Link, vm: Vm) -> None:
     """Every target is a directory that sessions can write, or state is dropped in silence.
 
     Why: a full path that leads to nothing costs the transcript, and Claude Code goes on.
@@ -15,6 +14,6 @@ def test_target_is_usable(link: Link, targets: Targets) -> None:
     To do: `launcher ensure` makes a missing one; mount what is read-only, give access where it
     lacks.
     """
-    fault = targets.fault(link)
+    fault = vm.targets.fault(link)
     if fault is not None:
         raise Broken(fault)

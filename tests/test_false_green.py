@@ -60,7 +60,8 @@ def deployed(name: str, change: str | Callable[[str], str] | None) -> Setup:
 
 def body(text: str, name: str = "test_links.py") -> Setup:
     """Put a line at the start of every test of a module."""
-    first = {"test_links.py": "    fault = homes", "test_homes.py": "    fault = homes"}[name]
+    firsts = {"test_links.py": "    if not vm.reachable", "test_homes.py": "    fault = vm.homes"}
+    first = firsts[name]
     return deployed(
         f"invariants/{name}", lambda source: source.replace(first, f"    {text}\n{first}")
     )

@@ -90,7 +90,7 @@ def test_what_hung_is_named_with_its_path(vm: Vm, module: str, named: str) -> No
     vm.write({"api": ["sleep", "1"]}, timeout=1.5)
     code = vm.deploy()
     test = code / "invariants" / ("test_targets.py" if module == "targets" else "test_sessions.py")
-    first = "    fault = targets" if module == "targets" else "    finding = judge_directory"
+    first = "    fault = vm.targets" if module == "targets" else "    finding = judge_directory"
     test.write_text(test.read_text().replace(first, f"    __import__('time').sleep(999)\n{first}"))
     vm.run("check", cwd=code)
     assert f"hung at {named}" in vm.report["reason"]

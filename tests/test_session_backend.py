@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from invariants import test_sessions as family
-from invariants.plugin import Broken
 from invariants.programs import BACKEND_PROGRAMS, manager_answers, manager_directory
+from invariants.vm import Broken
 
 
 @pytest.fixture

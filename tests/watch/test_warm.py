@@ -92,7 +92,7 @@ def test_time_limit_ends_the_child_and_its_group(
     hang = "    import os, subprocess, time\n"
     hang += f"    child = subprocess.Popen(['sleep', '600'])\n    open('{vm.root}/pid', 'w')"
     hang += ".write(f'{child.pid}\\n')\n    time.sleep(600)\n"
-    test.write_text(test.read_text().replace("    fault = homes", hang + "    fault = homes"))
+    test.write_text(test.read_text().replace("    fault = vm.homes", hang + "    fault = vm.homes"))
     vm.write(timeout=3)
     verdict = gate(warm, vm).verdict
     assert ("unknown", True) == (verdict.colour, "hung at primary home" in str(verdict.reason))
@@ -119,8 +119,8 @@ def test_child_that_ends_itself_is_never_green(
 ) -> None:
     code = deployed(vm, monkeypatch)
     test = code / "invariants" / "test_homes.py"
-    line = f"    import os\n    {spoil}\n    fault = homes"
-    test.write_text(test.read_text().replace("    fault = homes", line))
+    line = f"    import os\n    {spoil}\n    fault = vm.homes"
+    test.write_text(test.read_text().replace("    fault = vm.homes", line))
     if reason is None:
         with pytest.raises(Lost, match="the warm process has ended"):
             gate(warm, vm)
