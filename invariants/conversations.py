@@ -15,16 +15,21 @@ from invariants.model import Account
 _PROGRAM = "claude"
 _ID = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
 _OPTIONS = ("--resume", "-r", "--session-id")
+_FORKED = 0x40  # PF_FORKNOEXEC of the flags in proc(5), as linux/sched.h has it
 _MAX_BYTES = 256 * 1024
 
 
 class Process(NamedTuple):
-    """A process that runs: its pid, its parent's, its name, and its start in clock ticks."""
+    """A process that runs: its pid, its parent's, its name, and its start in clock ticks.
+
+    ``forked`` tells that it has executed nothing yet: its command line is its parent's.
+    """
 
     pid: int
     parent: int
     name: str
     start: str
+    forked: bool
 
 
 class Writer(NamedTuple):
@@ -51,12 +56,13 @@ def _process(proc: str, name: str) -> Process | None:
             # The second field is the name in parentheses, and may hold any byte (proc(5)).
             head, _, tail = file.read(4096).rpartition(b")")
         fields = tail.split()
-        state, parent, threads, start = (fields[at].decode() for at in (0, 1, 17, 19))
+        state, parent, flags, threads, start = (fields[at].decode() for at in (0, 1, 6, 17, 19))
     except (OSError, IndexError):
         return None
     if state in "ZX" and threads == "1":
         return None
-    return Process(int(name), int(parent), os.fsdecode(head.partition(b"(")[2]), start)
+    forked = bool(int(flags) & _FORKED)
+    return Process(int(name), int(parent), os.fsdecode(head.partition(b"(")[2]), start, forked)
 
 
 def writers(
@@ -71,8 +77,10 @@ def writers(
     for process in processes.values():
         if process.name != _PROGRAM or process.pid in noted:
             continue
-        named = _named(_words(proc, process.pid, "cmdline"))
-        if named is not None:
+        words = _words(proc, process.pid, "cmdline")
+        if process.forked and words == _words(proc, process.parent, "cmdline"):
+            continue  # a copy of its parent, and at nothing of its own
+        if (named := _named(words)) is not None:
             environ = _words(proc, process.pid, "environ")
             yield Writer(named, process, _home(environ), noted=False)
 

@@ -16,7 +16,7 @@ from invariants.opening import open_at_once
 from launcher.bounded import bounded
 from launcher.errors import Unavailable
 from launcher.interrupts import Waiting
-from launcher.processes import Process, command_line, identify
+from launcher.processes import Process, command_line, identify, is_copy
 
 _OPTIONS = ("--resume", "-r", "--session-id")
 _MAX_BYTES = 65536
@@ -75,7 +75,7 @@ def writers(conversation: str, homes: Iterable[str], own: int | None = None) -> 
         process = identify(int(name))
         if process is None or process in noted or not process.is_alive():
             continue
-        if names_conversation(command_line(process), conversation):
+        if names_conversation(command_line(process), conversation) and not is_copy(process):
             found.append(process)
     return found
 

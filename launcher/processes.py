@@ -6,6 +6,7 @@ from typing import NamedTuple
 
 from launcher.errors import Unavailable
 
+_FORKED = 0x40  # PF_FORKNOEXEC of the flags in proc(5), as linux/sched.h has it
 _PASSES = 100
 _BOOT_ID = "/proc/sys/kernel/random/boot_id"
 
@@ -36,6 +37,7 @@ class _Stat(NamedTuple):
     parent: int
     group: int
     session: int
+    flags: int
     threads: int
     start: int
 
@@ -58,7 +60,7 @@ def _stat(pid: int) -> _Stat | None:
             head, _, tail = file.read(4096).rpartition(b")")
         fields = tail.split()
         name = head.partition(b"(")[2]
-        return _Stat(name, fields[0].decode(), *(int(fields[at]) for at in (1, 2, 3, 17, 19)))
+        return _Stat(name, fields[0].decode(), *(int(fields[at]) for at in (1, 2, 3, 6, 17, 19)))
     except (OSError, IndexError, ValueError):
         return None
 
@@ -153,6 +155,18 @@ def command_line(process: Process) -> list[str]:
             return [os.fsdecode(word) for word in file.read().split(b"\0")[:-1]]
     except OSError:
         return []
+
+
+def is_copy(process: Process) -> bool:
+    """Tell whether *process* was forked, and has executed nothing yet: it is its parent's copy.
+
+    It has the command line of the one that forked it, and is at nothing of its own.
+    """
+    found = _stat(process.pid)
+    if found is None or not found.flags & _FORKED:
+        return False
+    parent = identify(found.parent)
+    return parent is not None and command_line(parent) == command_line(process)
 
 
 def _environment(pid: int, needle: bytes) -> dict[str, str] | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import sys
 from pathlib import Path
 
 import pytest
@@ -12,6 +13,7 @@ from launcher.errors import Unavailable
 from launcher.notes import as_id, live_notes, names_conversation, note_of, writers
 from launcher.processes import Process, identify
 from tests.leaders import Leaders
+from tests.vm import wait_until
 
 ID = "11111111-2222-3333-4444-555555555555"
 OTHER = "99999999-2222-3333-4444-555555555555"
@@ -65,6 +67,18 @@ def test_command_line_counts_until_a_note_says_otherwise(tmp_path: Path, leaders
     note(tmp_path, process, sessionId=OTHER)
     assert [] == writers(ID, [str(tmp_path)])
     assert [process] == writers(OTHER, [str(tmp_path)])
+
+
+def test_copy_of_a_writer_that_has_executed_nothing_yet_is_no_other(
+    tmp_path: Path, leaders: Leaders
+) -> None:
+    """Between fork and exec a tool that Claude starts has the command line of its parent."""
+    script = "import os, time; os.fork(); open(str(os.getpid()), 'w'); time.sleep(600)"
+    process = leaders.run(sys.executable, "-c", script, "claude", "--resume", ID)
+    wait_until(lambda: len(list(tmp_path.iterdir())) == 2, "both are there")
+    assert [process] == writers(ID, [str(tmp_path)])
+    note(tmp_path, process, sessionId=OTHER)
+    assert [] == writers(ID, [str(tmp_path)])
 
 
 @pytest.mark.parametrize(

@@ -191,6 +191,20 @@ def test_script_that_starts_claude_is_no_second_writer(
     assert found(accounts) is None
 
 
+@pytest.mark.parametrize("noted", [True, False])
+def test_copy_of_a_writer_that_has_executed_nothing_yet_is_no_other(
+    accounts: list[Account], start: Start, tmp_path: Path, noted: bool
+) -> None:
+    """Between fork and exec a tool that Claude starts has the command line of its parent."""
+    script = "#!/bin/sh\nexec 3<&0\n(read line <&3; :) &\nread line\n"
+    (tmp_path / "bin" / "claude").write_text(script)
+    writer = start(accounts[0].home, "--resume", ID)
+    wait_until(lambda: writer.pid in [one.parent for one in running().values()], "it has forked")
+    if noted:
+        note(accounts[0], writer)
+    assert found(accounts) is None
+
+
 def test_program_of_another_name_that_holds_the_words_is_none(accounts: list[Account]) -> None:
     environ = {"CLAUDE_CONFIG_DIR": accounts[0].home}
     command = [sys.executable, "-c", "input()", "claude", "--resume", ID]
