@@ -30,8 +30,9 @@ from benchmarks.vms import Vm, built
 from invariants.checks import directory
 from invariants.inventory import Inventory, load
 from launcher.bounded import bounded
+from launcher.early import Started
 from launcher.interrupts import Interrupts
-from launcher.pytest_child import PytestChild
+from launcher.pytest_child import run as run_child
 
 FLOOR, CHECK, CHILD = "import pytest", "launcher check", "the gate's child"
 BY_HAND = "pytest -q invariants"
@@ -64,8 +65,9 @@ def child_alone(inventory: Inventory, vm: Vm) -> Run:
 
     def measure() -> Run:
         started = time.perf_counter()
-        with Interrupts(signals=()) as nothing, PytestChild(vm.environ) as child:
-            ended = child.run(pickle.dumps(inventory), inventory.settings.timeout, nothing)
+        with Interrupts(signals=()) as nothing, Started(vm.environ) as child:
+            given = pickle.dumps(inventory)
+            ended = run_child(child, given, inventory.settings.timeout, nothing)
         seconds = time.perf_counter() - started
         if ended.status != 0:
             raise SystemExit(f"the child ended with {ended.status}: {ended.output}")

@@ -6,9 +6,18 @@ import sys
 def main() -> int:
     """Run the command line; a package that is not whole is unknown (70), not a traceback."""
     try:
-        from launcher.cli import main as run
+        from launcher.early import early, open_standard_descriptors
 
-        return run()
+        open_standard_descriptors()
+        words = sys.argv[1:]
+        child = early(words)
+        try:
+            from launcher.cli import main as run
+
+            return run(words, child)
+        finally:
+            if child is not None:
+                child.end()
     except (ImportError, SyntaxError) as error:
         print(f"launcher: claude-failover is not installed as a whole: {error}", file=sys.stderr)
         return 70

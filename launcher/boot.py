@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING
 
 from invariants.inventory import Inventory
 from launcher.conversations import follow
+from launcher.early import Started
 from launcher.errors import Interrupted, LauncherError, Unavailable
 from launcher.gate import validate_all
 from launcher.interrupts import Interrupts, Waiting
 from launcher.processes import Process
-from launcher.pytest_child import PytestChild
 from launcher.report import announce, published
 from launcher.sessions import SessionState, SessionStatus, died
 from launcher.sessions.died import is_brought_back
@@ -31,7 +31,7 @@ def check(
     inventory: Inventory,
     environ: Mapping[str, str],
     interrupts: Interrupts,
-    child: PytestChild | None = None,
+    child: Started | None = None,
 ) -> tuple[Gate, list[SessionStatus]]:
     """Run the gate and look at the sessions; start nothing. Returns what was published.
 
@@ -46,7 +46,7 @@ def _judged(
     inventory: Inventory,
     environ: Mapping[str, str],
     interrupts: Interrupts,
-    child: PytestChild | None,
+    child: Started | None,
 ) -> Gate:
     """Run the gate. Should this launcher be killed at it, no green of an earlier one is left."""
     announce(inventory, "a launcher is at work, or was killed at it")
@@ -82,7 +82,7 @@ def up(
     inventory: Inventory,
     environ: Mapping[str, str],
     interrupts: Interrupts,
-    child: PytestChild | None = None,
+    child: Started | None = None,
     *,
     only_died: bool = False,
 ) -> tuple[Gate, list[SessionStatus]]:

@@ -13,6 +13,7 @@ import json
 import os
 import signal
 import sys
+from collections.abc import Iterable
 from typing import Any
 
 _OFF = (
@@ -78,6 +79,10 @@ class Recorder:
         """Note the check that starts: where the time limit ends it, this is the one that hung."""
         os.pwrite(self._current, nodeid.encode() + b"\n", 0)
 
+    def pytest_report_teststatus(self, report: Any) -> tuple[str, str, str] | None:
+        """Print no dot for a test that passed: each would wake the launcher, for nothing."""
+        return ("passed", "", "") if report.passed and report.when == "call" else None
+
     def pytest_collectreport(self, report: Any) -> None:
         """Keep what could not be collected; the rest of the collectors is noise here."""
         if report.failed:
@@ -90,6 +95,16 @@ class Recorder:
         json_report["collectors"] = self._collectors
         json_report.pop("environment", None)
         self.document = json_report
+
+
+def keep_only(descriptors: Iterable[int]) -> None:
+    """Close all that was inherited but *descriptors* and the standard ones; work in ``/``."""
+    low = 3
+    for descriptor in sorted(descriptors):
+        os.closerange(low, descriptor)
+        low = descriptor + 1
+    os.closerange(low, os.sysconf("SC_OPEN_MAX"))
+    os.chdir("/")
 
 
 def prepare(root: str) -> None:
@@ -143,6 +158,7 @@ def run(root: str, inventory: int, document: int, current: int, *plugins: object
 def main(arguments: list[str]) -> int:
     """Get ready, wait for the word, run; *arguments* are those of :func:`run` but for plugins."""
     root, *descriptors = arguments
+    keep_only(map(int, descriptors))
     prepare(root)
     return 0 if word_to_go_on() is None else run(root, *map(int, descriptors))
 

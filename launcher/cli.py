@@ -21,27 +21,29 @@ from launcher.errors import (
     WrongUsage,
 )
 from launcher.interrupts import Interrupts
-from launcher.output import Output, open_standard_descriptors
+from launcher.output import Output
 from launcher.verbs import VERBS, Call, Verb, verb
 
 if TYPE_CHECKING:
-    from launcher.pytest_child import PytestChild
+    from launcher.early import Started
 
 _EXIT_CODES = "exit codes:\n" + "".join(
     f"  {code.value:2}  {meaning}\n" for code, meaning in EXIT_CODES.items()
 )
 
 
-def main(argv: list[str] | None = None) -> int:
-    """Run one verb and return its exit code; the process's arguments where *argv* is None."""
-    open_standard_descriptors()
+def main(argv: list[str] | None = None, child: Started | None = None) -> int:
+    """Run one verb and return its exit code; the process's arguments where *argv* is None.
+
+    *child* is the gate's, where it has been started already: it is the caller's.
+    """
     words = sys.argv[1:] if argv is None else argv
     arguments = parser(words).parse_args(words)
     output = Output()
     code: int
     try:
         with Interrupts() as interrupts:
-            code = _run(arguments, interrupts, output)
+            code = _run(arguments, interrupts, output, child)
     except Interrupted as error:
         output.message(str(error))
         code = 128 + error.signal_number
@@ -89,7 +91,9 @@ def parser(words: Container[str] = VERBS) -> argparse.ArgumentParser:
     return top
 
 
-def _run(arguments: argparse.Namespace, interrupts: Interrupts, output: Output) -> int:
+def _run(
+    arguments: argparse.Namespace, interrupts: Interrupts, output: Output, child: Started | None
+) -> int:
     asked = verb(arguments.verb)
     if not asked.inventory:
         return asked.run(Call(arguments, None, os.environ, interrupts, output))
@@ -98,13 +102,11 @@ def _run(arguments: argparse.Namespace, interrupts: Interrupts, output: Output) 
 
         leave_session(os.environ)
     with ExitStack() as opened:
-        # Before anything else: it takes longer to be ready than all that comes before its turn.
-        child = None
-        if asked.reports and asked.writes:
-            from launcher.pytest_child import PytestChild
+        if child is None and asked.reports and asked.writes:
+            from launcher.early import Started
 
             with suppress(OSError):  # the gate tries again, and says what is wrong
-                child = opened.enter_context(PytestChild(os.environ))
+                child = opened.enter_context(Started(os.environ))
         return _call(asked, arguments, interrupts, output, child)
 
 
@@ -113,7 +115,7 @@ def _call(
     arguments: argparse.Namespace,
     interrupts: Interrupts,
     output: Output,
-    child: PytestChild | None,
+    child: Started | None,
 ) -> int:
     from invariants.inventory import InventoryError, load, locate
 

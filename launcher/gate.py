@@ -13,9 +13,10 @@ from typing import Any
 
 from invariants.checks import Check, expected_checks
 from invariants.inventory import Inventory
+from launcher.early import Started
 from launcher.errors import Interrupted
 from launcher.interrupts import Interrupts, Waiting
-from launcher.pytest_child import PytestChild, Run
+from launcher.pytest_child import Run, run
 from launcher.verdict import Colour, Gate, Verdict, judge
 
 TROUBLE = (OSError, MemoryError, ValueError, subprocess.SubprocessError)
@@ -27,7 +28,7 @@ def validate_all(
     *,
     environ: Mapping[str, str] = os.environ,
     interrupts: Interrupts | None = None,
-    child: PytestChild | None = None,
+    child: Started | None = None,
 ) -> Gate:
     """Run every invariant that *inventory* calls for and judge the run: all accounts, all problems.
 
@@ -44,8 +45,9 @@ def validate_all(
     outcome: Run | Exception
     try:
         with ExitStack() as opened:
-            child = child or opened.enter_context(PytestChild(environ))
-            outcome = child.run(pickle.dumps(inventory), inventory.settings.timeout, interrupts)
+            child = child or opened.enter_context(Started(environ))
+            given = pickle.dumps(inventory)
+            outcome = run(child, given, inventory.settings.timeout, interrupts)
     except (*TROUBLE, Interrupted) as error:
         outcome = error
     seconds = time.monotonic() - clock

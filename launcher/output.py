@@ -13,15 +13,6 @@ if TYPE_CHECKING:
     from launcher.journal import Entry
 
 
-def open_standard_descriptors() -> None:
-    """Make descriptors 0 to 2 exist, or the next file opened would be written as output."""
-    while True:
-        descriptor = os.open(os.devnull, os.O_RDWR)
-        if descriptor > 2:
-            os.close(descriptor)
-            return
-
-
 class Output:
     """Takes a verb's result and its messages; never lets trouble with them change a verdict."""
 

@@ -19,11 +19,13 @@ from invariants.inventory import Inventory
 from invariants.own.cases import own_checks
 from invariants.own.model import OwnFile
 from invariants.own.reading import read_own
+from launcher import pytest_child
 from launcher.bounded import bounded
+from launcher.early import Started
 from launcher.errors import Interrupted, NotJudged
 from launcher.gate import TROUBLE
 from launcher.interrupts import Waiting
-from launcher.pytest_child import PytestChild, Run
+from launcher.pytest_child import Run
 from launcher.verdict import NOT_JUDGED, Colour, Failure, Gate, Verdict, judge
 
 _LISTED = 3
@@ -84,8 +86,8 @@ def _run(
     limit: float,
 ) -> list[tuple[Verdict, dict[str, Any]]]:
     """Run *files*; return for each its verdict and pytest's document, which may be empty."""
-    with PytestChild(environ, "own_child.py") as child:
-        run = child.run(pickle.dumps((inventory, files)), limit, waiting)
+    with Started(environ, "own_child.py") as child:
+        run = pytest_child.run(child, pickle.dumps((inventory, files)), limit, waiting)
     results = _results(run.document)
     judged: list[tuple[Verdict, dict[str, Any]]] = []
     for file in files:

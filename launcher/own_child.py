@@ -17,7 +17,7 @@ from typing import Any
 if __name__ == "__main__":  # isolated mode leaves this file's own directory out of sys.path
     sys.path.insert(0, sys.argv[1])
 
-from launcher.child import ARGUMENTS, Recorder, prepare, word_to_go_on
+from launcher.child import ARGUMENTS, Recorder, keep_only, prepare, word_to_go_on
 
 _MAX_TEXT = 2000
 _FAULT = 70
@@ -118,6 +118,7 @@ def main(arguments: list[str]) -> int:
     pickled inventory and files, the lines, the current check.
     """
     root, given, made, current = arguments
+    keep_only(map(int, (given, made, current)))
     prepare(root)
     import pickle
 

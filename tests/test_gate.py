@@ -11,9 +11,9 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from invariants.inventory import Inventory, load
+from launcher.early import gate_environment
 from launcher.gate import validate_all
 from launcher.interrupts import SIGNALS, Interrupts
-from launcher.pytest_child import gate_environment
 from launcher.verdict import Colour
 from tests.vm import LINKS, Vm, wait_until
 

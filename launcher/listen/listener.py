@@ -10,9 +10,9 @@ from time import monotonic
 from types import TracebackType
 from typing import Self
 
+from launcher.early import gate_environment
 from launcher.errors import Unavailable
 from launcher.listen.address import Address, UnixAddress
-from launcher.pytest_child import gate_environment
 from launcher.reading import MAX_AGE
 
 _PATIENCE = 5.0

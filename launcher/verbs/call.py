@@ -13,9 +13,9 @@ from launcher.errors import WrongInventory, WrongUsage
 
 if TYPE_CHECKING:
     from invariants.inventory import Account, Inventory, InventoryError
+    from launcher.early import Started
     from launcher.interrupts import Interrupts
     from launcher.output import Output
-    from launcher.pytest_child import PytestChild
     from launcher.render import Painter
 
 
@@ -31,7 +31,7 @@ class Call(NamedTuple):
     environ: Mapping[str, str]
     interrupts: "Interrupts"
     output: "Output"
-    child: "PytestChild | None" = None
+    child: "Started | None" = None
 
     @property
     def inventory(self) -> "Inventory":

@@ -20,7 +20,8 @@ from collections.abc import Mapping, Sequence
 from contextlib import suppress
 
 from invariants.inventory import Inventory
-from launcher.pytest_child import TAIL, Run, Shared, gate_environment, read_some, root
+from launcher.early import Shared, gate_environment
+from launcher.pytest_child import TAIL, Run, ended, read_some, root
 from launcher.watch.held import OTHERWISE
 
 _PATIENCE = 2.0
@@ -174,7 +175,7 @@ class WarmRun:
             raise Lost("what is called for has changed since it was collected")
         while some := read_some(self._pipe):
             self._tail = (self._tail + some)[-TAIL:]
-        return self._shared.run(status, self._tail)
+        return ended(self._shared, status, self._tail)
 
     def _status(self) -> int | None:
         """Take the messages that have come; return the child's exit status if it is among them."""
@@ -245,4 +246,4 @@ class WarmRun:
             self._send(f"done {self._number}")
         for descriptor in (self._pipe, self._output):
             os.close(descriptor)
-        self._shared.__exit__()
+        self._shared.close()

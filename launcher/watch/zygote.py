@@ -28,7 +28,6 @@ from typing import TYPE_CHECKING, NoReturn
 if TYPE_CHECKING:
     from launcher.watch.code import Code
 
-_STANDARD = 3
 _DESCRIPTORS = 4
 
 
@@ -188,15 +187,11 @@ def _become_child(root: str, word: int, descriptors: list[int]) -> NoReturn:
         *shared, output = descriptors
         os.dup2(output, 1)
         os.dup2(output, 2)
-        low = _STANDARD
-        for descriptor in sorted([*shared, word]):  # not even the socket stays open
-            os.closerange(low, descriptor)
-            low = descriptor + 1
-        os.closerange(low, os.sysconf("SC_OPEN_MAX"))
-        signal.set_wakeup_fd(-1)
         from launcher import child
         from launcher.watch.held import Held
 
+        child.keep_only([*shared, word])  # not even the socket stays open
+        signal.set_wakeup_fd(-1)
         code = child.run(root, *shared, Held(word))
     except SystemExit as end:
         code = end.code if isinstance(end.code, int) else int(end.code is not None)
