@@ -68,12 +68,17 @@ class Recorder:
         self._inventory = inventory
         self._current = current
         self._collectors: list[dict[str, str]] = []
+        self._kept: Any = None
 
     def pytest_configure(self, config: Any) -> None:
         """Put the inventory where the invariants' plugin looks before it reads the file."""
         from invariants.plugin import INVENTORY
 
         config.stash[INVENTORY] = self._inventory
+
+    def pytest_sessionstart(self, session: Any) -> None:
+        """Get hold of the terminal's reporter."""
+        self._kept = session.config.pluginmanager.get_plugin("terminalreporter")
 
     def pytest_runtest_logstart(self, nodeid: str) -> None:
         """Note the check that starts: where the time limit ends it, this is the one that hung."""
@@ -82,6 +87,10 @@ class Recorder:
     def pytest_report_teststatus(self, report: Any) -> tuple[str, str, str] | None:
         """Print no dot for a test that passed: each would wake the launcher, for nothing."""
         return ("passed", "", "") if report.passed and report.when == "call" else None
+
+    def pytest_runtest_logfinish(self) -> None:
+        """Let the terminal's reporter forget its three reports of the test: nobody reads them."""
+        self._kept.stats.clear()
 
     def pytest_collectreport(self, report: Any) -> None:
         """Keep what could not be collected; the rest of the collectors is noise here."""
