@@ -20,8 +20,12 @@ _OFF = (
     *("cacheprovider", "doctest", "unittest", "junitxml", "pastebin", "stepwise", "setuponly"),
     *("setupplan", "faulthandler", "unraisableexception", "threadexception", "logging"),
     *("debugging", "warnings", "tmpdir", "monkeypatch", "recwarn", "skipping", "subtests"),
+    *("terminalreporter", "capture"),
 )
-"""Plugins of pytest that no invariant needs. Without the one for skips, a mark skips nothing."""
+"""Plugins of pytest that no invariant needs. Without the one for skips, a mark skips nothing.
+
+The terminal's reporter prints what nobody reads, and keeps three reports of every test for it.
+"""
 
 _EARLY = ("pytest", "pytest_jsonreport.plugin", "invariants.plugin")
 """What can be imported before the word to go on."""
@@ -36,7 +40,6 @@ ARGUMENTS = (
     "--import-mode=append",
     "--assert=plain",
     "--strict-markers",
-    "--capture=no",
     "--tb=line",
     "--no-summary",
     "--no-header",
@@ -68,7 +71,6 @@ class Recorder:
         self._inventory = inventory
         self._current = current
         self._collectors: list[dict[str, str]] = []
-        self._kept: Any = None
 
     def pytest_configure(self, config: Any) -> None:
         """Put the inventory where the invariants' plugin looks before it reads the file."""
@@ -76,21 +78,9 @@ class Recorder:
 
         config.stash[INVENTORY] = self._inventory
 
-    def pytest_sessionstart(self, session: Any) -> None:
-        """Get hold of the terminal's reporter."""
-        self._kept = session.config.pluginmanager.get_plugin("terminalreporter")
-
     def pytest_runtest_logstart(self, nodeid: str) -> None:
         """Note the check that starts: where the time limit ends it, this is the one that hung."""
         os.pwrite(self._current, nodeid.encode() + b"\n", 0)
-
-    def pytest_report_teststatus(self, report: Any) -> tuple[str, str, str] | None:
-        """Print no dot for a test that passed: each would wake the launcher, for nothing."""
-        return ("passed", "", "") if report.passed and report.when == "call" else None
-
-    def pytest_runtest_logfinish(self) -> None:
-        """Let the terminal's reporter forget its three reports of the test: nobody reads them."""
-        self._kept.stats.clear()
 
     def pytest_collectreport(self, report: Any) -> None:
         """Keep what could not be collected; the rest of the collectors is noise here."""

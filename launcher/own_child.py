@@ -22,8 +22,8 @@ from launcher.child import ARGUMENTS, Recorder, keep_only, prepare, word_to_go_o
 _MAX_TEXT = 2000
 _FAULT = 70
 _NOT_HERE = frozenset(
-    {"--continue-on-collection-errors", "--capture=no"}
-    | {f"-pno:{name}" for name in ("tmpdir", "monkeypatch", "recwarn", "skipping")}
+    {"--continue-on-collection-errors"}
+    | {f"-pno:{name}" for name in ("capture", "tmpdir", "monkeypatch", "recwarn", "skipping")}
 )
 """What our own invariants are run with, and an operator's are not: they may use these plugins."""
 
