@@ -1,9 +1,11 @@
 """The same checks by other validators: pytest-testinfra and serverspec, at 6 and 300 links.
 
 Each is asked, for every home, that it is a directory; for every target the same; and for every
-entry, that it is a symlink and leads to its target. ``launcher check`` asks more than that, and
-publishes a report. The peers come by name: pytest-testinfra from PyPI into a virtual environment
-of its own below ``~/.cache``, serverspec from the distribution (``apt install ruby-serverspec``).
+entry, that it is a symlink and leads to its target. ``launcher check`` asks more of each, and
+publishes a report; it runs twice: once with every family switched off that can be, since the peers
+have no such checks, and once as it is by default. The peers come by name: pytest-testinfra from
+PyPI into a virtual environment of its own below ``~/.cache``, serverspec from the distribution
+(``apt install ruby-serverspec``).
 
     python -m benchmarks.peers --accounts 2 100 --runs 15
 """
@@ -17,8 +19,10 @@ import sys
 from benchmarks.peer_environment import PeerMissing, peer_python
 from benchmarks.side_by_side import Contestant, Goal, Outcome, arguments, in_turn, launcher, run
 from benchmarks.vms import LINKS, Vm, built
+from invariants.checks import switchable
 
-CHECK, TESTINFRA, SERVERSPEC = "launcher check", "pytest-testinfra", "serverspec"
+SAME, CHECK = "launcher check, the same", "launcher check, all"
+TESTINFRA, SERVERSPEC = "pytest-testinfra", "serverspec"
 LIMITS = {2: (0.70, 0.40), 100: (0.30, 0.08)}
 """By accounts, of three links each: the goals over pytest-testinfra and over serverspec."""
 
@@ -65,10 +69,14 @@ def contestants(vm: Vm, outcome: Outcome) -> dict[str, Contestant]:
             [[str(home / it), str(shared / it)] for home in homes for it in LINKS]
         ),
     }
+    narrow = vm.root / "narrow.toml"
+    off = [f'{family} = "no peer checks it"\n' for family in switchable()]
+    narrow.write_text("".join([vm.inventory.read_text(), "[invariants.off]\n", *off]))
+    narrow.chmod(0o600)
+    check = [launcher(), "check", "--inventory"]
     found: dict[str, Contestant] = {
-        CHECK: lambda: run(
-            [launcher(), "--inventory", str(vm.inventory), "check"], environ=vm.environ
-        )
+        SAME: lambda: run([*check, str(narrow)], environ=vm.environ),
+        CHECK: lambda: run([*check, str(vm.inventory)], environ=vm.environ),
     }
     try:
         python = peer_python()
@@ -98,8 +106,12 @@ def main() -> int:
     for accounts in options.accounts:
         limits = LIMITS.get(accounts, (None, None))
         goals = [
-            Goal(f"`launcher check` over {peer}", CHECK, peer, limit)
+            goal
             for peer, limit in zip((TESTINFRA, SERVERSPEC), limits, strict=True)
+            for goal in (
+                Goal(f"`launcher check`, the same checks, over {peer}", SAME, peer, limit),
+                Goal(f"`launcher check`, all that it checks, over {peer}", CHECK, peer),
+            )
         ]
         with built(accounts) as vm:
             outcome.missing.clear()
