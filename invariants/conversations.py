@@ -6,7 +6,7 @@ is the one of its command line. 2.0.76 has neither: there a writer cannot be see
 
 import os
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 from invariants.documents import Unreadable, read_object
@@ -80,7 +80,7 @@ def writers(
         words = _words(proc, process.pid, "cmdline")
         if process.forked and words == _words(proc, process.parent, "cmdline"):
             continue  # a copy of its parent, and at nothing of its own
-        if (named := _named(words)) is not None:
+        if (named := named_in(words)) is not None:
             environ = _words(proc, process.pid, "environ")
             yield Writer(named, process, _home(environ), noted=False)
 
@@ -110,8 +110,12 @@ def _records(home: str, processes: Mapping[int, Process]) -> Iterator[tuple[Proc
             yield process, conversation.lower()
 
 
-def _named(words: list[str]) -> str | None:
-    """Return the conversation that a command line names, unless it only starts from there."""
+def named_in(words: Sequence[str]) -> str | None:
+    """Return the conversation that a command line begins or resumes, unless it only starts from it.
+
+    >>> named_in(["claude", "--resume", "1B4E28BA-2FA1-11D2-883F-0016D3CCA427"])
+    '1b4e28ba-2fa1-11d2-883f-0016d3cca427'
+    """
     options = _OPTIONS[-1:] if "--fork-session" in words else _OPTIONS
     for index, word in enumerate(words):
         option, equals, value = word.partition("=")

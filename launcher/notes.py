@@ -9,16 +9,15 @@ so that it counts only for a process with that very start time.
 import json
 import os
 from collections.abc import Iterable
-from itertools import pairwise
 from typing import NamedTuple
 
+from invariants.conversations import named_in
 from invariants.opening import open_at_once
 from launcher.bounded import bounded
 from launcher.errors import Unavailable
 from launcher.interrupts import Waiting
 from launcher.processes import Process, command_line, identify, is_copy
 
-_OPTIONS = ("--resume", "-r", "--session-id")
 _MAX_BYTES = 65536
 
 
@@ -75,7 +74,7 @@ def writers(conversation: str, homes: Iterable[str], own: int | None = None) -> 
         process = identify(int(name))
         if process is None or process in noted or not process.is_alive():
             continue
-        if names_conversation(command_line(process), conversation) and not is_copy(process):
+        if named_in(command_line(process)) == conversation and not is_copy(process):
             found.append(process)
     return found
 
@@ -86,19 +85,6 @@ def writers_within(
     """Return what :func:`writers` does. Raises NotJudged where that takes more than *seconds*."""
     own = os.getpid()
     return bounded(lambda: writers(conversation, homes, own), seconds, waiting)
-
-
-def names_conversation(words: list[str], conversation: str) -> bool:
-    """Tell whether a command line begins or resumes *conversation*.
-
-    >>> names_conversation(["claude", "--resume", "1b4e28ba"], "1b4e28ba")
-    True
-    """
-    pairs = pairwise(words)
-    together = {f"{option}={conversation}" for option in _OPTIONS}
-    return any(option in _OPTIONS and value == conversation for option, value in pairs) or any(
-        word in together for word in words
-    )
 
 
 _UNKNOWN = -1

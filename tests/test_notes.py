@@ -9,8 +9,9 @@ from pathlib import Path
 
 import pytest
 
+from invariants.conversations import named_in
 from launcher.errors import Unavailable
-from launcher.notes import as_id, live_notes, names_conversation, note_of, writers
+from launcher.notes import as_id, live_notes, note_of, writers
 from launcher.processes import Process, identify
 from tests.leaders import Leaders
 from tests.vm import wait_until
@@ -88,12 +89,14 @@ def test_copy_of_a_writer_that_has_executed_nothing_yet_is_no_other(
         (["claude", f"--resume={ID}"], True),
         (["claude", "-r", ID], True),
         (["claude", "--resume", OTHER, ID], False),
+        (["claude", "--resume", ID, "--fork-session"], False),
+        (["claude", "--resume", OTHER, "--fork-session", "--session-id", ID], True),
         (["grep", ID], False),
         (["sh", "-c", f"claude --resume {ID}"], False),
     ],
 )
 def test_words_that_name_a_conversation(words: list[str], expected: bool) -> None:
-    assert expected == names_conversation(words, ID)
+    assert expected == (named_in(words) == ID)
 
 
 def test_home_without_notes_and_one_that_cannot_be_read(tmp_path: Path) -> None:
