@@ -69,12 +69,15 @@ def manager_directory(uid: int) -> str:
 
 def manager_answers(directory: str) -> bool:
     """Tell whether a manager listens at its own socket, ``systemd/private`` in *directory*."""
-    import socket  # most inventories ask for no manager
+    path = f"{directory}/systemd/private"
+    if not os.path.exists(path):
+        return False
+    import socket  # as long to import as all of this module
 
     with socket.socket(socket.AF_UNIX) as client:
         client.settimeout(_SECONDS)
         try:
-            client.connect(f"{directory}/systemd/private")
+            client.connect(path)
         except OSError:
             return False
         return True

@@ -5,12 +5,14 @@ login moves: a boot and a login shell have to see the same units.
 """
 
 import os
-import subprocess
 from collections.abc import Iterator, Mapping, Sequence
-from typing import NamedTuple, Self
+from typing import TYPE_CHECKING, NamedTuple, Self
 
 from invariants.programs import manager_answers, manager_directory
 from launcher.errors import Unavailable
+
+if TYPE_CHECKING:
+    import subprocess
 
 _SECONDS = 20.0
 
@@ -35,8 +37,10 @@ class Manager(NamedTuple):
         """Tell whether it runs."""
         return manager_answers(self.directory)
 
-    def call(self, program: str, *arguments: str) -> subprocess.CompletedProcess[str]:
+    def call(self, program: str, *arguments: str) -> "subprocess.CompletedProcess[str]":
         """Run ``systemctl`` or ``systemd-run`` for this manager. Raises Unavailable."""
+        import subprocess  # whoever only asks whether there is a manager does not wait for it
+
         environ = {"PATH": self.programs, "XDG_RUNTIME_DIR": self.directory, "LC_ALL": "C.UTF-8"}
         try:
             return subprocess.run(

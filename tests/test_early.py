@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -55,7 +56,11 @@ def test_child_inherits_nothing_but_what_it_shares(vm: Vm, tmp_path: Path) -> No
             descriptors = Path(f"/proc/{child.pid}/fd")
 
             def held() -> set[str]:
-                return {os.readlink(one).split(" ")[0] for one in descriptors.iterdir()}
+                found = set()
+                for one in descriptors.iterdir():
+                    with suppress(FileNotFoundError):  # it may be closing it
+                        found.add(os.readlink(one).split(" ")[0])
+                return found
 
             shared = {f"/memfd:claude-failover-{one}" for one in ("given", "document", "check")}
             wait_until(lambda: str(tmp_path / "theirs") not in held(), "it has let go of it")
