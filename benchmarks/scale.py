@@ -36,7 +36,6 @@ import pytest
 def test_nothing(number):
     pass
 """
-_FEWEST = 3
 
 
 def contestants(vm: Vm) -> dict[str, Contestant]:
@@ -65,10 +64,8 @@ def main() -> int:
     options = parser.parse_args()
     outcome = Outcome("scale")
     for accounts in options.accounts:
-        # As much time for each size as for the first, but three runs at least.
-        runs = max(min(_FEWEST, options.runs), options.runs * options.accounts[0] // accounts)
         with built(accounts) as vm:
-            outcome.add(in_turn(contestants(vm), runs), GOALS, at=vm.checks)
+            outcome.add(in_turn(contestants(vm), options.runs), GOALS, at=vm.checks)
     for row in outcome.rows:
         row["bytes_per_check"] = row["peak_bytes"] / row["at"]
     return outcome.tell(options.json)
