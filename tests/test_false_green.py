@@ -130,7 +130,7 @@ def another_copy(attack: Attack) -> None:
     attack.deploy(
         {
             "invariants/test_links.py": lambda s: s.replace(
-                "    fault = ", "    return\n    fault = "
+                "    if not vm.", "    return\n    if not vm."
             )
         }
     )

@@ -116,13 +116,13 @@ class WarmRun:
     """One run: :meth:`go`, poll :attr:`descriptors`, :meth:`advance` until it returns, :meth:`end`.
 
     ``limit`` is when its time is over, by the monotonic clock. It is counted anew from the moment
-    at which the child is there: the warm process may have to start first.
+    at which the child goes on: the warm process may have to start first.
     """
 
     def __init__(
         self, control: socket.socket, number: int, inventory: Inventory, patience: float
     ) -> None:
-        """Ask for a child, which collects; it has to be there *patience* seconds after the word.
+        """Ask for a child, which collects; it has to go on *patience* seconds after the word.
 
         *number* is no other run's: what is said about those is not for this one.
         """
@@ -133,6 +133,7 @@ class WarmRun:
         self._patience = patience
         self.limit = math.inf
         self._child: tuple[int, int] | None = None  # its pid, and a pidfd
+        self._went = False  # whether the warm process has let it go on
         self._tail = b""
         self._shared = Shared()
         self._shared.give(pickle.dumps(inventory))
@@ -150,8 +151,7 @@ class WarmRun:
         """
         if self._status() is not None:
             raise Lost("the process that was ready has ended")
-        seconds = self._patience if self._child is None else self._seconds
-        self.limit = time.monotonic() + seconds
+        self.limit = time.monotonic() + self._patience
         self._send(f"go {self._number} {self._seconds}")
 
     @property
@@ -168,8 +168,8 @@ class WarmRun:
         status = self._status()
         if status is None and time.monotonic() < self.limit:
             return None
-        if self._child is None:
-            raise Lost("the warm process does not answer")
+        if not self._went:
+            raise Lost("the warm process does not answer, or had nothing to let go on")
         self._kill()
         if status == OTHERWISE:
             raise Lost("what is called for has changed since it was collected")
@@ -180,11 +180,14 @@ class WarmRun:
     def _status(self) -> int | None:
         """Take the messages that have come; return the child's exit status if it is among them."""
         while (message := self._received()) is not None:
-            number, word, text = message.split(" ", 2)
+            number, _, answer = message.partition(" ")
+            word, _, text = answer.partition(" ")
             if int(number) != self._number:
                 continue  # of a run that was given up
             if word == "pid":
                 self._child = int(text), os.pidfd_open(int(text))
+            elif word == "went":
+                self._went = True
                 self.limit = time.monotonic() + self._seconds
             elif word == "status":
                 return int(text)

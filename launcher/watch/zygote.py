@@ -7,10 +7,10 @@ but for the imports. It lets nothing go on once a file of the code has changed o
 
 Messages on the socket (``SOCK_SEQPACKET``), each with the number N of a run: ``new N`` asks for a
 child, which collects and is held. With it come four descriptors, the three of
-:class:`launcher.pytest_child.Shared` and a pipe for what the child prints. ``go N SECONDS`` lets it
-run its tests. The answers are ``N pid PID`` and ``N status STATUS``, or ``N stale PATH``, or
-``N failed TEXT``. The child stays a zombie, so that its pid is nobody else's, until ``done N`` or
-the next ``new`` comes.
+:class:`launcher.early.Shared` and a pipe for what the child prints. ``go N SECONDS`` lets it run
+its tests. The answers are ``N pid PID``, ``N went`` and ``N status STATUS``, or ``N stale PATH``,
+or ``N failed TEXT``. The child stays a zombie, so that its pid is nobody else's, until ``done N``
+or the next ``new`` comes.
 """
 
 from __future__ import annotations
@@ -154,6 +154,7 @@ class _Server:
                 os.write(self._word, f"{seconds}\n".encode())
             os.close(self._word)
             self._word = None
+            self._say("went")
 
     def _tell_status(self) -> None:
         assert self._ending is not None
