@@ -162,26 +162,21 @@ class Started:
     def status(self) -> "int | None":
         """Return the exit status of a child that has ended, or minus a signal's number; or None.
 
-        The child stays a zombie until :meth:`end`: its pid, and so its group, is nobody else's.
+        The child stays a zombie until :meth:`kill`: its pid, and so its group, is nobody else's.
         """
         ended = os.waitid(os.P_PID, self.pid, os.WEXITED | os.WNOHANG | os.WNOWAIT)
         if ended is None:
             return None
         return ended.si_status if ended.si_code == os.CLD_EXITED else -ended.si_status
 
-    def end(self) -> None:
+    def kill(self) -> None:
         """Kill what is left of the child's process group, and do not wait for what cannot die.
 
         A process in an uninterruptible system call (a dead mount) outlives even SIGKILL.
         """
         pid, self.pid = self.pid, 0
-        if pid:
-            self._kill(pid)
-        for descriptor in list(self._open):
-            self._close(descriptor)
-        self.shared.close()
-
-    def _kill(self, pid: int) -> None:
+        if not pid:
+            return
         import select
         import signal
 
@@ -197,6 +192,13 @@ class Started:
         poller.register(self.ending, select.POLLIN)
         poller.poll(_PATIENCE * 1000)
         os.waitpid(pid, os.WNOHANG)
+
+    def end(self) -> None:
+        """Kill what is left of the child, and close what was shared with it."""
+        self.kill()
+        for descriptor in list(self._open):
+            self._close(descriptor)
+        self.shared.close()
 
 
 def early(words: "list[str]") -> "Started | None":

@@ -48,6 +48,7 @@ def run(child: Started, given: bytes, limit: float, waiting: Waiting) -> Run:
         child.go_on(limit)
         tail = _waited(child, limit, waiting)
         status = None if tail is None else child.status()
+        child.kill()  # whoever is left of its group writes nothing more from here on
         return ended(child.shared, status, tail or b"")
     finally:
         child.end()
