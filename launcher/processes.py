@@ -2,12 +2,13 @@
 
 import os
 from collections.abc import Mapping, Sequence
+from time import monotonic
 from typing import NamedTuple
 
 from launcher.errors import Unavailable
 
 _FORKED = 0x40  # PF_FORKNOEXEC of the flags in proc(5), as linux/sched.h has it
-_PASSES = 100
+_SECONDS = 5.0
 _BOOT_ID = "/proc/sys/kernel/random/boot_id"
 
 
@@ -65,6 +66,14 @@ def _stat(pid: int) -> _Stat | None:
         return None
 
 
+def _sees_itself() -> bool:
+    """Tell whether ``/proc`` is there, and counts the pids as this process does (proc(5))."""
+    try:
+        return os.readlink("/proc/self") == str(os.getpid())
+    except OSError:
+        return False
+
+
 def boot_id() -> str | None:
     """Return the kernel's id of this boot, or None where there is none (random(4))."""
     try:
@@ -74,19 +83,38 @@ def boot_id() -> str | None:
         return None
 
 
+def shares_pids(pid: int) -> bool:
+    """Tell whether the process *pid* counts pids as this one does; yes, where that is not shown.
+
+    A process in a container that was started from here is seen by another pid than its own.
+    """
+    try:
+        with open(f"/proc/{pid}/status", "rb") as file:
+            lines = [line for line in file if line.startswith(b"NSpid:")]
+    except OSError:
+        return True
+    return all(len(line.split()) == 2 for line in lines)
+
+
 class Table:
     """All processes that run at one moment, zombies and the launcher itself left out.
 
     A process can start another and end while ``/proc`` is read, so that a single pass sees neither:
-    the table is read until a pass meets nothing that has just gone. *variable* names what of the
-    environments is kept. Raises Unavailable where processes come and go without an end.
+    the table is read until a pass meets nothing that has just gone, for some seconds at most.
+    *variable* names what of the environments is kept. Raises Unavailable if processes come and go
+    without an end, or if ``/proc`` does not show this process: then it shows no other either.
     """
 
     def __init__(self, variable: str) -> None:
         self._stats: dict[int, _Stat] = {}
         self.environments: dict[Process, Mapping[str, str]] = {}
-        needle, seen = f"{variable}=".encode(), {os.getpid()}
-        for _ in range(_PASSES):
+        if not _sees_itself():
+            raise Unavailable(
+                "no process can be seen: /proc is not mounted here, or belongs to another pid "
+                "namespace (fix: mount -t proc proc /proc)"
+            )
+        needle, seen, until = f"{variable}=".encode(), {os.getpid()}, monotonic() + _SECONDS
+        while True:
             new = {int(name) for name in os.listdir("/proc") if name.isdigit()} - seen
             seen |= new
             settled = True
@@ -94,7 +122,8 @@ class Table:
                 settled &= self._add(pid, needle)
             if settled:
                 return
-        raise Unavailable("processes come and go faster than they can be looked at")
+            if monotonic() > until:
+                raise Unavailable("processes come and go faster than they can be looked at")
 
     def _add(self, pid: int, needle: bytes) -> bool:
         """Read a process; tell whether it was there to be read."""
