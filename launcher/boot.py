@@ -116,6 +116,10 @@ def started(
     *keeper* is who keeps the report true, where that is the caller.
     """
     statuses, survey = _statuses(inventory, gate.verdict.colour, environ, interrupts)
+    if gate.verdict.colour is Colour.GREEN and survey is not None and survey.lost_server():
+        with suppress(Unavailable):  # what was seen before counts
+            survey.bring_back_server()
+        statuses = survey.statuses(SessionState.STOPPED)
     if only_died and survey is not None and gate.verdict.colour is Colour.GREEN:
         # What was seen before counts; a signal ends the starts, which tell what became of all.
         with suppress(Unavailable, Interrupted):

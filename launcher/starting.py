@@ -20,9 +20,11 @@ from launcher.sessions import (
     SessionStatus,
     Start,
     backend_for_starts,
+    holders,
     session_environment,
 )
 from launcher.sessions.survey import Survey
+from launcher.sessions.trampoline import is_on_its_way
 from launcher.verdict import Colour, Gate
 
 _PAUSE = 0.03
@@ -67,6 +69,7 @@ class _Tried:
     def __init__(self, session: Session, at: float) -> None:
         self.session = session
         self.at = at
+        self.is_on_its_way = False
         self.fault: str | None = None
         self.where: str | None = None
         self.words: str | None = None
@@ -95,6 +98,7 @@ class Starting:
         self._survey = survey
         self._backend = backend_for_starts(inventory.settings, survey.backends, environ)
         self._tried: dict[str, _Tried] = {}
+        self._unseen: str | None = None
 
     def carry_out(
         self, sessions: list[Session], statuses: list[SessionStatus]
@@ -134,8 +138,8 @@ class Starting:
                 tried.fault = str(error) if known else f"a fault of claude-failover: {error!r}"
 
     def _start(self, session: Session, account: Account) -> None:
-        if self._backend.name == "tmux" and (lost := self._survey.lost_server()) is not None:
-            raise Unavailable(lost)
+        if (why := self._survey.why_no_start(self._backend)) is not None:
+            raise Unavailable(why)
         for dead in self._survey.dead(session.name):
             if dead.backend is not None:
                 self._survey.backends[dead.backend].discard(dead)
@@ -147,7 +151,10 @@ class Starting:
         while True:
             self._look()
             now = monotonic()
-            if all(tried.fault or now - tried.at >= settle for tried in self._tried.values()):
+            if all(
+                tried.fault or (now - tried.at >= settle and not tried.is_on_its_way)
+                for tried in self._tried.values()
+            ):
                 return
             self._interrupts.sleep(_PAUSE)
 
@@ -156,12 +163,24 @@ class Starting:
         return self._tried[name].conversation if name in self._tried else None
 
     def outcomes(self, statuses: list[SessionStatus]) -> list[SessionStatus]:
-        """Return *statuses* with what became of sessions that did not run before."""
+        """Return *statuses* with what became of sessions that did not run before.
+
+        What was started and cannot be looked at since is no failure: the gate is unknown then.
+        """
         self._look()
+        if self._unseen is not None and self._tried:
+            self.gate = self.gate.unknown(f"what was started cannot be looked at: {self._unseen}")
         for tried in self._tried.values():
             with suppress(OSError, LauncherError):  # the conversation before is what it costs
                 self._remember(tried)
+            with suppress(OSError, LauncherError):  # another machine refuses to start it then
+                self._confirm(tried.session.name)
         return [self._outcome(status) for status in statuses]
+
+    def _confirm(self, name: str) -> None:
+        """Note that the session holds its lock: a free one is the proof of its end from now on."""
+        members = [one for kept in self._survey.alive(name) for one in self._survey.members(kept)]
+        holders.confirm(self.inventory.settings.state, name, members)
 
     def _remember(self, tried: _Tried) -> None:
         """Note which process has which conversation: what it goes over to is found by that."""
@@ -177,6 +196,8 @@ class Starting:
         if tried.fault:
             words = tried.words
             return status._replace(state=SessionState.FAILED, detail=tried.fault, words=words)
+        if self._unseen is not None:
+            tried.where = f"started, and not seen since: {self._unseen}"
         return status._replace(state=SessionState.STARTED, detail=tried.where)
 
     def _look(self) -> None:
@@ -189,12 +210,14 @@ class Starting:
             self._survey.look()
             for tried in self._tried.values():
                 self._judge(tried)
+            self._unseen = None
         except Exception as error:  # be it a fault of ours: what was started is to be told
-            for tried in self._tried.values():
-                tried.fault = tried.fault or f"it cannot be looked at: {error}"
+            self._unseen = str(error)
 
     def _judge(self, tried: _Tried) -> None:
         seen = self._survey.status(tried.session, SessionState.STOPPED)
+        alive = self._survey.alive(tried.session.name)
+        tried.is_on_its_way = any(is_on_its_way(kept.process) for kept in alive)
         if seen.state is SessionState.RUNNING:
             tried.fault, tried.where = None, seen.detail
         elif tried.fault is None:
@@ -214,7 +237,8 @@ class Starting:
             conversation = self._conversation(session)
             self._tried[session.name].conversation = conversation
             options = conversation.options
-        return Start(session, account, program, environment, self.inventory.path, options)
+        lock = holders.prepare(self.inventory.settings.state, session.name)
+        return Start(session, account, program, environment, self.inventory.path, options, lock)
 
     def _conversation(self, session: Session) -> Conversation:
         """Return the conversation to begin or resume: one that nobody has open."""

@@ -70,7 +70,8 @@ class Kept(NamedTuple):
     ``home`` is what its ``CLAUDE_CONFIG_DIR`` was at the start; ``process`` leads it, and
     ``alive`` tells of this one alone; ``where`` tells a person how to look at it; ``ending``
     says how it ended, where it is dead and that is known. A run that is ``over`` is of an earlier
-    boot; one that is ``elsewhere`` is another inventory's, whose path this is.
+    boot, or of a container that is gone; one that is ``elsewhere`` is another inventory's, whose
+    path this is; a ``hidden`` one runs, as its backend says, where this launcher sees no process.
     """
 
     name: str
@@ -83,6 +84,7 @@ class Kept(NamedTuple):
     ending: str | None = None
     over: bool = False
     elsewhere: str | None = None
+    hidden: bool = False
 
     @property
     def group(self) -> Group:
@@ -93,7 +95,8 @@ class Kept(NamedTuple):
 class Start(NamedTuple):
     """All that a backend needs to start a session of the inventory at the path *inventory*.
 
-    *options* are the launcher's own, in front of the command's: which conversation it is.
+    *options* are the launcher's own, in front of the command's: which conversation it is. *lock* is
+    the file that the program is to hold locked, or None (:mod:`launcher.sessions.holders`).
     """
 
     session: Session
@@ -102,6 +105,7 @@ class Start(NamedTuple):
     environment: Mapping[str, str]
     inventory: str
     options: tuple[str, ...] = ()
+    lock: str | None = None
 
     @property
     def argv(self) -> list[str]:

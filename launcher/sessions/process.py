@@ -1,8 +1,8 @@
 """The embedded backend: detached processes, for machines without tmux.
 
 Each has a record ``sessions/NAME.json`` in the state directory, written before its program
-runs, and its output in ``sessions/NAME.log``. A record names a process by pid, start time and
-boot, so that neither a recycled pid nor a reboot makes it look alive.
+runs, and its output in ``sessions/NAME.log``. A record names a process by pid, start time, boot
+and pid namespace, so that no recycled pid, reboot or other container makes it look alive.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from invariants.finding import quoted
 from launcher.errors import Unavailable
 from launcher.processes import Process, boot_id, identify
 from launcher.sessions import Kept, Start, last_lines
+from launcher.sessions.holders import is_same_namespace, pid_namespace
 from launcher.sessions.trampoline import SHELL, trampoline
 
 _RECORD = ".json"
@@ -114,6 +115,7 @@ class ProcessBackend:
             "pid": process.pid,
             "start": process.start,
             "boot_id": boot_id(),
+            "pid_namespace": pid_namespace(),
         }
         beside = self._path(start.session.name, ".new")
         with suppress(FileNotFoundError):  # a launcher was killed at it
@@ -131,7 +133,9 @@ class ProcessBackend:
             with open(path, encoding="ascii") as file:
                 record = json.load(file)
             process = Process(record["pid"], record["start"])
-            over = record["boot_id"] != boot_id()
+            over = record["boot_id"] != boot_id() or not is_same_namespace(
+                record.get("pid_namespace"), pid_namespace()
+            )
             alive = not over and process.is_alive()
             _reap()  # after that look, or a death in between would have no reason
             return Kept(

@@ -14,17 +14,23 @@ from launcher.sessions import (
     SessionState,
     SessionStatus,
     all_backends,
+    holders,
 )
 from launcher.sessions.groups import VARIABLE, Mark, look
+from launcher.sessions.holders import Hold, Lock, Place
 from launcher.sessions.tmux import SERVER_NAME, TmuxBackend, label_of_server, server_label
+
+_LOOKS = 3
+"""How often a lock is held against what is seen: a session may end, or begin, in between."""
 
 
 class Survey:
-    """One look at every backend, and at every process that carries a session's mark.
+    """One look at every backend, at every process that carries a session's mark, and at every lock.
 
     ``kept`` holds what each backend keeps, alive or dead, and what only its mark still tells of,
-    by the session's name. Raises Unavailable where a backend cannot be asked: what is not seen
-    might be running.
+    by the session's name. ``hidden`` holds each session that runs, or may run, where this launcher
+    sees no process: it says where that is, and what to do. Raises Unavailable where a backend
+    cannot be asked: what is not seen might be running.
     """
 
     def __init__(self, inventory: Inventory, environ: Mapping[str, str]) -> None:
@@ -33,13 +39,74 @@ class Survey:
         self._label = server_label(inventory.settings.state)
         self.backends: dict[str, Backend] = all_backends(inventory.settings, environ)
         self.kept: dict[str, list[Kept]] = {}
+        self.hidden: dict[str, str] = {}
+        self._unmarked: dict[str, list[Process]] = {}
+        self._here = Place.here()
         self.look()
 
     def look(self) -> None:
         """Look at everything again.
 
-        At the records first: what they call dead is held against what runs after that.
+        At the locks first: the holder of one that is held then, and still is in the end, must have
+        been seen in between.
         """
+        for _ in range(_LOOKS):
+            held = {name: hold for name, hold in self._holds().items() if hold.lock is Lock.HELD}
+            self._look_at_processes()
+            self.hidden, self._unmarked = {}, {}
+            for name, hold in self._holds().items():
+                if hold.lock is not Lock.HELD or name in held:
+                    self._match(name, hold)
+            if not self.hidden and not self._unmarked:
+                return
+
+    def _holds(self) -> dict[str, Hold]:
+        """Return the locks of all sessions that are named, or that a backend keeps."""
+        names = {session.name for session in self._inventory.sessions} | set(self.kept)
+        state = self._inventory.settings.state
+        return {name: holders.look(state, name) for name in sorted(names)}
+
+    def _match(self, name: str, hold: Hold) -> None:
+        """Hold the lock of the session *name* against what is seen of it."""
+        if any(kept.hidden for kept in self.kept.get(name, [])):
+            self.hidden[name] = self._told_of_hidden(name, hold)
+        elif hold.may_run_elsewhere(self._here):
+            self.hidden[name] = self._told_of_record(name, hold)
+        elif hold.lock is Lock.HELD and hold.file is not None:
+            members = [one for kept in self.kept.get(name, []) for one in self.members(kept)]
+            if any(holders.has_open(process, hold.file) for process in members):
+                return
+            if found := holders.visible_holders(hold.file):
+                self._unmarked[name] = [one for one in found if one not in members]
+            else:
+                self.hidden[name] = self._told_of_hidden(name, hold)
+
+    def _told_of_hidden(self, name: str, hold: Hold) -> str:
+        place, here = hold.place, self._here
+        if place is None:
+            where = "in another container, or on another host"
+        elif here.is_another_machine(place):
+            where = f"on the host {place.host}"
+        else:
+            where = f"in another container or pid namespace (host name {place.host})"
+        lock = holders.path_of(self._inventory.settings.state, name)
+        proof = f"its lock is held: {lock}" if hold.lock is Lock.HELD else "its backend says so"
+        return (
+            f"runs out of sight {where}, and was not touched; {proof}; "
+            f"stop it there: launcher down {name}"
+        )
+
+    def _told_of_record(self, name: str, hold: Hold) -> str:
+        assert hold.place is not None
+        host = hold.place.host
+        return (
+            f"may run on the host {host}, which started it last, and no lock proves that it ended; "
+            f"stop it there (launcher down {name}), or if that host is gone: "
+            f"launcher down {name} --forget-host {host}{self._option}"
+        )
+
+    def _look_at_processes(self) -> None:
+        """Look at the records, and hold what they call dead against what runs after that."""
         recorded = self._recorded()
         self._table = look()
         if self._unrecorded(recorded):
@@ -78,6 +145,10 @@ class Survey:
         """Return what may belong to a run and is alive, as last seen."""
         return kept.group.suspects(self._table)
 
+    def unmarked(self, name: str) -> list[Process]:
+        """Return what holds the lock of the session *name*, and has lost its mark."""
+        return self._unmarked.get(name, [])
+
     def foreign(self) -> list[Kept]:
         """Return running sessions of the launcher's that the inventory does not name (any more)."""
         named = {session.name for session in self._inventory.sessions}
@@ -103,21 +174,54 @@ class Survey:
 
         It may hold sessions that are seen nowhere else, and must not get a second one beside it.
         """
+        server = self._lost_server()
+        if server is None:
+            return None
+        directory = f"/tmp/tmux-{os.geteuid()}"
+        return (
+            f"a tmux server runs ({server}), but its socket is gone; this brings it back: "
+            f"mkdir -p -m 700 {directory} && kill -USR1 {server.pid}"
+        )
+
+    def _lost_server(self) -> Process | None:
         tmux = self.backends.get("tmux")
         answering = tmux.server() if isinstance(tmux, TmuxBackend) else None
         for server in self._table.called(SERVER_NAME):
             ours = label_of_server(command_line(server)) == self._label
             if ours and server.pid != answering:
-                directory = f"/tmp/tmux-{os.geteuid()}"
-                return (
-                    f"a tmux server runs ({server}), but its socket is gone; this brings it back: "
-                    f"mkdir -p -m 700 {directory} && kill -USR1 {server.pid}"
-                )
+                return server
+        return None
+
+    def bring_back_server(self) -> None:
+        """Have a tmux server of the launcher's own make its lost socket anew, and look again.
+
+        Only where no other server answers in its place. Where it cannot be done
+        :meth:`lost_server` goes on saying what a person can do. Raises Unavailable.
+        """
+        tmux, server = self.backends.get("tmux"), self._lost_server()
+        if server is not None and isinstance(tmux, TmuxBackend) and tmux.server() is None:
+            tmux.bring_back(server)
+            self.look()
+
+    def why_no_start(self, backend: Backend) -> str | None:
+        """Say why a session that *backend* starts now could not be seen afterwards, or None."""
+        if not isinstance(backend, TmuxBackend):
+            return None
+        if (lost := self.lost_server()) is not None:
+            return lost
+        if backend.is_out_of_sight():
+            return (
+                f"the tmux server at {backend.socket} runs in another container or pid namespace, "
+                "where what it starts cannot be seen; start the session there, or give this place "
+                "a /tmp of its own"
+            )
         return None
 
     def _judge(self, session: Session, otherwise: SessionState) -> tuple[SessionState, str | None]:
         if session.misplaced is not None:
             return SessionState.FAILED, session.misplaced
+        if session.name in self.hidden:
+            return SessionState.FAILED, self.hidden[session.name]
         alive = self.alive(session.name)
         if len(alive) > 1:
             pids = ", ".join(str(kept.process.pid) for kept in alive)
@@ -141,7 +245,8 @@ class Survey:
         if left := [one for kept in dead for one in kept.group.members(self._table)]:
             fix = f"this ends what is left: {self._down(name)}"
             return SessionState.FAILED, f"{ended} of it still runs: {listed(left)}; {fix}"
-        if left := [one for kept in dead for one in kept.group.suspects(self._table)]:
+        left = [one for kept in dead for one in kept.group.suspects(self._table)]
+        if left := list(dict.fromkeys([*left, *self.unmarked(name)])):
             return SessionState.FAILED, f"{ended} {told_of_suspects(left)}"
         if (lost := self.lost_server()) is not None:
             return SessionState.FAILED, f"whether it runs cannot be seen: {lost}"
@@ -156,7 +261,12 @@ class Survey:
         A mark concerns this inventory if it names its file, or if the home is one of its
         accounts'.
         """
-        known = {(kept.process.pid, kept.name) for every in recorded.values() for kept in every}
+        known = {
+            (kept.process.pid, kept.name)
+            for every in recorded.values()
+            for kept in every
+            if not kept.over
+        }
         homes = {account.home for account in self._inventory.accounts}
         found: dict[tuple[int, str], Kept] = {}
         for process, environment in self._table.environments.items():

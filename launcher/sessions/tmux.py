@@ -21,7 +21,7 @@ from typing import Any
 
 from invariants.finding import quoted
 from launcher.errors import Unavailable
-from launcher.processes import Process, identify
+from launcher.processes import Process, identify, shares_pids
 from launcher.sessions import SECRETS, Kept, Start, died, last_lines
 from launcher.sessions.process import ending
 from launcher.sessions.trampoline import trampoline
@@ -34,6 +34,7 @@ SERVER_NAME = b"tmux: server"
 _SECONDS = 10.0
 _UCRED = struct.Struct("3i")  # pid, uid, gid: unix(7)
 _REAPING = 0.5
+_RETURNING = 2.0
 _PAUSE = 0.02
 _MARK = "@claude_failover_"
 _FIELDS = (
@@ -101,8 +102,9 @@ class TmuxBackend:
         until = monotonic() + _REAPING
         while True:
             rows = self._rows()
-            kept = [self._pane(row) for row in rows]
-            if monotonic() > until or all(one.alive or one.ending for one in kept):
+            hidden = bool(rows) and self.is_out_of_sight()
+            kept = [self._hidden(row) if hidden else self._pane(row) for row in rows]
+            if hidden or monotonic() > until or all(one.alive or one.ending for one in kept):
                 return kept
             with suppress(ProcessLookupError):
                 os.kill(int(rows[0][-1]), signal.SIGCHLD)
@@ -252,11 +254,40 @@ class TmuxBackend:
             ending=ending(int(how)) if how and not alive else None,
         )
 
+    def _hidden(self, row: list[str]) -> Kept:
+        """Return a pane of a server whose processes are not seen here: its word is all there is."""
+        kept = self._pane([*row[:3], "-1", *row[4:]])
+        return kept._replace(hidden=kept.ending is None)
+
+    def bring_back(self, server: Process) -> None:
+        """Have the lost *server* make its socket anew, as tmux(1) says of SIGUSR1; wait for it.
+
+        One in another mount namespace makes it elsewhere: that is waited for in vain.
+        """
+        with suppress(OSError):
+            os.makedirs(os.path.dirname(self.socket), mode=0o700, exist_ok=True)
+            os.kill(server.pid, signal.SIGUSR1)
+        until = monotonic() + _RETURNING
+        while self.server() != server.pid and monotonic() < until:
+            sleep(_PAUSE)
+
+    def is_out_of_sight(self) -> bool:
+        """Tell whether a server answers whose processes have other pids here, or none.
+
+        It is in another container that shares ``/tmp``.
+        """
+        pid = self.server()
+        return pid is not None and (pid == 0 or not shares_pids(pid))
+
     def _has_server(self) -> bool:
         return self.server() is not None
 
     def server(self) -> int | None:
-        """Return the pid of the server that answers at the socket, or None."""
+        """Return the pid of the server that answers at the socket, or None.
+
+        It is 0 for a server in a pid namespace that is not below this one: it has no pid here
+        (unix(7)).
+        """
         try:
             os.lstat(self.socket)
             import socket  # not where no session was ever started in tmux

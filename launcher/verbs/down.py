@@ -14,14 +14,24 @@ if TYPE_CHECKING:
 
 def _arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("sessions", nargs="*", metavar="SESSION", help="default: all sessions")
+    parser.add_argument(
+        "--forget-host",
+        metavar="HOST",
+        help="stop nothing; forget that sessions may run on HOST, since a person has looked there",
+    )
     json_argument(parser)
 
 
 def run(call: Call) -> int:
     """Stop sessions."""
     from launcher.stop import down as stop
+    from launcher.stop import forget_host
 
-    sessions = stop(call.inventory, call.arguments.sessions, call.environ, call.interrupts)
+    names, host = call.arguments.sessions, call.arguments.forget_host
+    if host is None:
+        sessions = stop(call.inventory, names, call.environ, call.interrupts)
+    else:
+        sessions = forget_host(call.inventory, names, host, call.environ)
 
     def text(paint: Painter) -> str:
         from launcher.render import sessions_block
