@@ -14,7 +14,7 @@ from launcher.errors import LauncherError, NotJudged
 from launcher.interrupts import Interrupts
 from launcher.notes import writers_within
 from launcher.processes import listed
-from launcher.sessions import session_environment
+from launcher.sessions import backend_for_starts, session_environment
 from launcher.sessions.survey import Survey, told_of_suspects
 
 
@@ -30,7 +30,8 @@ def unfit(
 
     That the account's home, links and targets are right is the gate's affair.
     """
-    findings = [*_not_allowed(inventory, session, account), *_not_ours(session, survey)]
+    findings = [*_not_allowed(inventory, session, account)]
+    findings += _not_ours(inventory, session, survey, environ)
     if has_conversation(session):
         findings += _not_ready(inventory, session, account, environ, interrupts)
         findings += _not_free(inventory, session, survey, interrupts)
@@ -49,8 +50,10 @@ def _not_allowed(inventory: Inventory, session: Session, account: Account) -> It
         )
 
 
-def _not_ours(session: Session, survey: Survey) -> Iterator[Finding]:
-    """Yield what runs and may not be ended, and what cannot be seen."""
+def _not_ours(
+    inventory: Inventory, session: Session, survey: Survey, environ: Mapping[str, str]
+) -> Iterator[Finding]:
+    """Yield what runs and may not be ended, what cannot be seen, or would not be once started."""
     wanted = f"every process of {session.name} known, and this inventory's"
     for kept in survey.alive(session.name):
         if kept.elsewhere is not None:
@@ -62,9 +65,12 @@ def _not_ours(session: Session, survey: Survey) -> Iterator[Finding]:
             pids = " ".join(str(process.pid) for process in suspects)
             found = f"its program has ended, but {told_of_suspects(suspects)}"
             yield _finding(session, "doubtful", wanted, found, f"kill {pids}")
-    if not survey.alive(session.name) and (lost := survey.lost_server()) is not None:
-        fix = lost.partition("brings it back: ")[2]
-        yield _finding(session, "unseen", wanted, lost, fix)
+    seen = bool(survey.alive(session.name))
+    backend = backend_for_starts(inventory.settings, survey.backends, environ)
+    why = survey.why_no_start(backend) or (None if seen else survey.lost_server())
+    if why is not None:
+        fix = why.partition("brings it back: ")[2] or f"ls -la /tmp  # look: {why}"
+        yield _finding(session, "unseen", wanted, why, fix)
 
 
 def _not_ready(

@@ -10,11 +10,12 @@ conversation are held throughout, and before each start nobody else may have it 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from enum import StrEnum
-from typing import Any
+from time import monotonic
+from typing import Any, TypeVar
 
 from invariants.finding import Finding
 from invariants.inventory import Account, Inventory, Session
@@ -28,11 +29,15 @@ from launcher.placements import moved, place
 from launcher.processes import listed
 from launcher.prompt import why_not_ready
 from launcher.report import failover_key, published
-from launcher.sessions import Kept, SessionState, SessionStatus
+from launcher.sessions import Kept, SessionState, SessionStatus, holders
 from launcher.sessions.groups import end, look
 from launcher.sessions.survey import Survey, unseen
 from launcher.starting import all_conversations_locked, start_one
 from launcher.verdict import Colour, Gate
+
+_Seen = TypeVar("_Seen")
+_PATIENCE = 10.0
+_PAUSE = 0.2
 
 
 class Outcome(StrEnum):
@@ -119,7 +124,10 @@ def switch(
     lock = nullcontext() if dry_run else all_conversations_locked(inventory, interrupts)
     with lock:
         survey = Survey(inventory, environ)
+        if session.name in survey.hidden:
+            raise Unavailable(f"session {session.name} {survey.hidden[session.name]}")
         if not dry_run:
+            survey.bring_back_server()
             _note_conversations(inventory, survey, interrupts)
         findings = tuple(unfit(inventory, session, account, survey, environ, interrupts))
         if findings:
@@ -138,6 +146,7 @@ def switch(
         if is_there:
             steps.place(account.name)
             return steps.publish(Outcome.THERE)
+        holders.make(inventory.settings.state, session.name)  # or no start would come after the end
         interrupts.check()
         reason = f"green, and launcher switch is moving {session.name}, or was killed at it"
         under_way = gate.unknown(reason)
@@ -202,10 +211,12 @@ class Move:
     def carry_out(self, ours: list[Kept]) -> Switch:
         """End the old process, start the new one, or the old one again; publish what runs now."""
         with Interrupts(signals=()) as deaf:  # what has begun is brought to an end
-            if (undead := self.end(ours, deaf)) is not None:
-                return self.publish(Outcome.FAILED, f"{undead}; nothing was started")
             try:
+                if (undead := self.end(ours, deaf)) is not None:
+                    return self.publish(Outcome.FAILED, f"{undead}; nothing was started")
                 fault = self._under(self._move.account, self._interrupts)
+            except LauncherError as error:
+                fault = str(error)
             except Exception as error:  # nobody thought of it; the session is to run all the same
                 fault = f"a fault of claude-failover: {error!r}"
             if fault is None:
@@ -216,7 +227,7 @@ class Move:
         """End all of *ours*, politely first; return what is not proved dead, or None."""
         groups = [kept.group for kept in ours if kept.elsewhere is None]
         end(groups, deaf)
-        table = look()
+        table = _patiently(look, deaf)
         left = [one for group in groups for one in group.members(table) + group.suspects(table)]
         return f"still running under {self._move.origin}: {listed(left)}" if left else None
 
@@ -293,7 +304,7 @@ class Move:
         """End what was started of the new one, and start the old one again if it ran."""
         origin = self._move.origin
         try:
-            survey = Survey(self._inventory, self._environ)
+            survey = _patiently(lambda: Survey(self._inventory, self._environ), deaf)
             if (undead := self.end(survey.kept.get(self._session.name, []), deaf)) is not None:
                 return Outcome.FAILED, f"{fault}; {undead}; nothing else was started"
             fault += self._noted_back(origin)
@@ -321,6 +332,21 @@ class Move:
         except LauncherError as error:
             return f"; {error}: launcher switch {self._session.name} {origin}"
         return ""
+
+
+def _patiently(see: Callable[[], _Seen], deaf: Interrupts) -> _Seen:
+    """Return what *see* does, tried again for a while: a session must not stay down for one look.
+
+    Raises Unavailable.
+    """
+    until = monotonic() + _PATIENCE
+    while True:
+        try:
+            return see()
+        except Unavailable:
+            if monotonic() > until:
+                raise
+            deaf.sleep(_PAUSE)
 
 
 def _told(status: SessionStatus, outcome: Outcome, detail: str | None) -> SessionStatus:

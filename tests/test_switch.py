@@ -5,19 +5,23 @@ from __future__ import annotations
 import errno
 import json
 import os
+import shutil
 import signal
+import subprocess
 import threading
 from collections.abc import Callable
 
 import pytest
 
 import launcher.prompt
+import launcher.switch
 from launcher.errors import Locked, NotJudged, Unavailable
 from launcher.interrupts import Interrupts
 from launcher.lock import conversations_locked
 from launcher.switch import Move, Outcome
 from tests import client
 from tests.leaders import Leaders
+from tests.sessions.test_survey import WITHOUT_TMUX
 from tests.steps import STEPS, killed_at
 from tests.switching import Switching, edited, quick_gate, told
 from tests.vm import Vm, snapshot, wait_until
@@ -315,6 +319,73 @@ def test_signal_or_fault_after_the_end_brings_the_session_back(
     assert ("primary", None, "running") == told(api.status)
 
 
+@pytest.mark.parametrize("at", ["end", "look", "survey"])
+def test_look_that_fails_after_the_end_leaves_no_session_stopped(
+    api: Switching, monkeypatch: pytest.MonkeyPatch, at: str
+) -> None:
+    """Processes may come and go faster than they can be looked at, for some seconds."""
+    api.up()
+    if at == "survey":
+        api.trouble("backup", "refuse")
+    failures = iter([Unavailable("processes come and go")] * (1 if at == "end" else 3))
+    name = {"end": "end", "look": "look", "survey": "Survey"}[at]
+    inner = getattr(launcher.switch, name)
+
+    def spoilt(*arguments: object) -> object:
+        if at == "end":
+            inner(*arguments)
+        if not api.vm.processes() and (failure := next(failures, None)):
+            raise failure
+        return inner(*arguments)
+
+    monkeypatch.setattr(launcher.switch, name, spoilt)
+    done = api.switch("backup")
+    assert None is next(failures, None)
+    assert (Outcome.SWITCHED if at == "look" else Outcome.RETURNED) == done.outcome
+    account = "backup" if at == "look" else "primary"
+    assert (account, "running") == (api.status.account, api.status.state)
+
+
+@WITHOUT_TMUX
+def test_switch_brings_a_lost_socket_back(vm: Vm) -> None:
+    api = Switching(vm, "tmux")
+    api.up()
+    vm.tmux_socket.unlink()
+    assert Outcome.SWITCHED == api.switch("backup").outcome
+    assert ("backup", "running") == (api.status.account, api.status.state)
+    assert 1 == len(vm.tmux_servers())
+
+
+@WITHOUT_TMUX
+def test_switch_ends_nothing_where_a_lost_socket_cannot_be_brought_back(vm: Vm) -> None:
+    """Another server answers in its place: what is started there could not be told apart."""
+    api = Switching(vm, "tmux")
+    api.up()
+    before = api.runs
+    vm.tmux_socket.unlink()
+    stranger = ["tmux", "-L", vm.tmux_socket.name, "-f", os.devnull, "new-session", "-d"]
+    subprocess.run([*stranger, "sleep", "600"], env=vm.environ, check=True)
+    done = api.switch("backup")
+    assert (Outcome.REFUSED, ["unseen"]) == (done.outcome, [one.state for one in done.findings])
+    assert [one.process for one in before] == [one.process for one in api.runs]
+
+
+@pytest.mark.parametrize("broken", ["directory", "file"])
+def test_switch_ends_nothing_where_no_lock_can_be_made(api: Switching, broken: str) -> None:
+    api.up()
+    before = api.runs
+    holders = api.vm.state / "holders"
+    if broken == "directory":
+        shutil.rmtree(holders)
+        holders.write_text("in the way")
+    else:
+        (holders / "api.lock").unlink()
+        (holders / "api.lock").mkdir()
+    with pytest.raises(Unavailable, match=r"lock cannot be made: .*/holders/api\.lock"):
+        api.switch("backup")
+    assert before == api.runs
+
+
 def test_placement_that_cannot_be_written_brings_the_session_back(api: Switching) -> None:
     api.up()
     api.placement.parent.write_text("in the way")
@@ -493,6 +564,7 @@ def test_backend_that_fails_in_the_middle_is_told(
     api: Switching, monkeypatch: pytest.MonkeyPatch, step: str
 ) -> None:
     """What runs cannot be seen any more: nothing else is started then."""
+    monkeypatch.setattr("launcher.switch._PATIENCE", 0.3)
     api.up()
     inner = getattr(Move, step)
 
