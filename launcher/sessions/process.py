@@ -14,9 +14,9 @@ from contextlib import suppress
 
 from invariants.finding import quoted
 from launcher.errors import Unavailable
-from launcher.processes import Process, boot_id, identify
+from launcher.processes import Process, identify
 from launcher.sessions import Kept, Start, last_lines
-from launcher.sessions.holders import is_same_namespace, pid_namespace
+from launcher.sessions.holders import Place
 from launcher.sessions.trampoline import SHELL, trampoline
 
 _RECORD = ".json"
@@ -114,8 +114,7 @@ class ProcessBackend:
             "home": start.account.home,
             "pid": process.pid,
             "start": process.start,
-            "boot_id": boot_id(),
-            "pid_namespace": pid_namespace(),
+            **Place.here().as_record(),
         }
         beside = self._path(start.session.name, ".new")
         with suppress(FileNotFoundError):  # a launcher was killed at it
@@ -133,9 +132,7 @@ class ProcessBackend:
             with open(path, encoding="ascii") as file:
                 record = json.load(file)
             process = Process(record["pid"], record["start"])
-            over = record["boot_id"] != boot_id() or not is_same_namespace(
-                record.get("pid_namespace"), pid_namespace()
-            )
+            over = not Place.here().shares_pids(Place.of(record))
             alive = not over and process.is_alive()
             _reap()  # after that look, or a death in between would have no reason
             return Kept(
