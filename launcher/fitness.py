@@ -14,7 +14,8 @@ from launcher.errors import LauncherError, NotJudged
 from launcher.interrupts import Interrupts
 from launcher.notes import writers_within
 from launcher.processes import listed
-from launcher.sessions import backend_for_starts, session_environment
+from launcher.sessions import backend_for_starts
+from launcher.sessions.environment import session_environment
 from launcher.sessions.survey import Survey, told_of_suspects
 
 

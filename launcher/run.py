@@ -12,7 +12,7 @@ from invariants.inventory import Account
 from invariants.programs import find_program
 from launcher.errors import Unavailable, WrongUsage
 from launcher.interrupts import Interrupts
-from launcher.sessions import SECRETS
+from launcher.sessions.environment import SECRETS, outside
 from launcher.sessions.groups import VARIABLE
 
 
@@ -33,10 +33,13 @@ def program_of(command: Sequence[str], environ: Mapping[str, str]) -> str:
 def environment(account: Account, environ: Mapping[str, str]) -> dict[str, str]:
     """Return what a command for *account* gets: *environ*, its home, and nobody's credentials.
 
+    What a Claude Code in whose Bash tool or hook this runs set for its children stays out.
+
     >>> environment(Account("a", "/home/a"), {"ANTHROPIC_API_KEY": "sk-…", "TERM": "xterm"})
     {'TERM': 'xterm', 'CLAUDE_CONFIG_DIR': '/home/a'}
     """
-    kept = {name: value for name, value in environ.items() if name not in (*SECRETS, VARIABLE)}
+    left_out = (*SECRETS, VARIABLE)
+    kept = {name: value for name, value in outside(environ).items() if name not in left_out}
     return {**kept, "CLAUDE_CONFIG_DIR": account.home}
 
 

@@ -21,8 +21,8 @@ from launcher.sessions import (
     Start,
     backend_for_starts,
     holders,
-    session_environment,
 )
+from launcher.sessions.environment import session_environment
 from launcher.sessions.survey import Survey
 from launcher.sessions.trampoline import is_on_its_way
 from launcher.verdict import Colour, Gate

@@ -8,7 +8,7 @@ import sys
 
 import pytest
 
-from launcher.sessions import SECRETS
+from launcher.sessions.environment import BESIDE, OF_A_CLIENT, SECRETS, WITHOUT_TRANSCRIPT
 from tests.vm import CHECKOUT, Vm
 
 SHOW = """\
@@ -29,6 +29,16 @@ def test_command_takes_the_launchers_place_with_its_accounts_home(vm: Vm) -> Non
     assert str(vm.root) == directory
     assert _ignored_here() == ignored
     assert "green" == vm.report["verdict"]
+
+
+def test_command_gets_nothing_that_claude_code_told_the_launcher(vm: Vm) -> None:
+    told = {**dict.fromkeys(OF_A_CLIENT, "of another session"), **BESIDE}
+    theirs = {WITHOUT_TRANSCRIPT: "1", "CLAUDE_CODE_USE_BEDROCK": "1"}
+    command = ["run", "backup", "--", sys.executable, "-IS", "-c", SHOW]
+    result = vm.run(*command, environ={**told, **theirs})
+    environ = json.loads(result.stdout)[0]
+    assert set() == set(told) & set(environ)
+    assert theirs.items() <= environ.items()
 
 
 def _ignored_here() -> list[int]:

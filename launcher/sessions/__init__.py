@@ -11,18 +11,7 @@ from typing import Any, NamedTuple, Protocol, Self
 from invariants.model import Account, Session, Settings
 from invariants.programs import chosen_backend, find_program
 from launcher.processes import Process
-from launcher.sessions.groups import VARIABLE, Group
-from launcher.spawner import VARIABLE as SPAWNER
-
-SECRETS = ("ANTHROPIC_API_KEY", "ANTHROPIC_AUTH_TOKEN", "CLAUDE_CODE_OAUTH_TOKEN")
-"""What would make a session work for another login than its account's."""
-
-OURS = frozenset(
-    {"TMUX", "TMUX_PANE", "TMUX_TMPDIR", "NOTIFY_SOCKET", "JOURNAL_STREAM", "INVOCATION_ID"}
-    | {"LISTEN_FDS", "LISTEN_PID", "LISTEN_FDNAMES", "WATCHDOG_USEC", "WATCHDOG_PID", "MAINPID"}
-    | {VARIABLE, SPAWNER}
-)
-"""What systemd, tmux, or the session that it runs in told the launcher about itself."""
+from launcher.sessions.groups import Group
 
 
 class SessionState(StrEnum):
@@ -129,27 +118,6 @@ class Backend(Protocol):
 
     def discard(self, kept: Kept) -> None:
         """Forget a session that has died."""
-
-
-def session_environment(
-    session: Session, account: Account, environ: Mapping[str, str]
-) -> dict[str, str]:
-    """Return the environment of *session*: the launcher's, with the account's home.
-
-    Left out are the credentials of ``SECRETS``, unless the session's ``pass_environment`` names
-    them, and ``OURS``.
-
-    >>> from invariants.model import Account, Session
-    >>> session, home = Session("api", "a", "/src", ("claude",)), Account("a", "/home/a")
-    >>> session_environment(session, home, {"ANTHROPIC_API_KEY": "sk-…", "LANG": "C"})
-    {'LANG': 'C', 'CLAUDE_CONFIG_DIR': '/home/a'}
-    """
-    kept = {
-        name: value
-        for name, value in environ.items()
-        if name in session.pass_environment or (name not in SECRETS and name not in OURS)
-    }
-    return {**kept, "CLAUDE_CONFIG_DIR": account.home}
 
 
 def last_lines(text: str, count: int = 5) -> str | None:

@@ -22,7 +22,8 @@ from typing import Any
 from invariants.finding import quoted
 from launcher.errors import Unavailable
 from launcher.processes import Process, identify, shares_pids
-from launcher.sessions import SECRETS, Kept, Start, died, last_lines
+from launcher.sessions import Kept, Start, died, last_lines
+from launcher.sessions.environment import KEPT_BACK
 from launcher.sessions.process import ending
 from launcher.sessions.trampoline import trampoline
 from launcher.spawner import VARIABLE as SPAWNER
@@ -151,7 +152,7 @@ class TmuxBackend:
         pane, directory = f"={name}:", _literal(start.session.directory)
         marks = {"session": name, "account": start.account.name, "home": start.account.home}
         environ = {k: value for k, value in start.environment.items() if k != "TMUX_TMPDIR"}
-        portions = _portions(dict.fromkeys((*environ, *_OF_THE_USER, *SECRETS)))
+        portions = _portions(dict.fromkeys((*environ, *_OF_THE_USER, *KEPT_BACK)))
         *before, last = (("set-option", "-ga", "update-environment", names) for names in portions)
         for command in before:
             self._succeed(*command)

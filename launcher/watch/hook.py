@@ -15,7 +15,7 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 
-from launcher.sessions import SECRETS
+from launcher.sessions.environment import SECRETS
 from launcher.sessions.groups import VARIABLE
 from launcher.watch.notify import VARIABLES
 

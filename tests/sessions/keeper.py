@@ -15,7 +15,8 @@ from invariants.model import Account, Inventory, Session
 from invariants.programs import find_program
 from launcher.interrupts import Interrupts
 from launcher.manager import Manager
-from launcher.sessions import Backend, Kept, Start, session_environment
+from launcher.sessions import Backend, Kept, Start
+from launcher.sessions.environment import session_environment
 from launcher.sessions.process import ProcessBackend
 from launcher.sessions.systemd import SystemdBackend
 from launcher.sessions.tmux import TmuxBackend

@@ -11,7 +11,7 @@ from functools import partial
 
 import pytest
 
-from launcher.sessions import SECRETS
+from launcher.sessions.environment import OF_A_CLIENT, SECRETS, WITHOUT_TRANSCRIPT
 from launcher.sessions.groups import end
 from tests.sessions.keeper import Keeper, environment_of
 from tests.vm import Vm, wait_until
@@ -80,6 +80,35 @@ def test_what_systemd_told_the_launcher_reaches_only_a_session_that_names_it(
     assert set() == set(told) & set(keeper.seen()["environ"])
     keeper.start("named", passing=["NOTIFY_SOCKET"])
     assert {"NOTIFY_SOCKET"} == set(told) & set(keeper.seen("named")["environ"])
+
+
+def test_what_claude_code_told_the_launcher_reaches_only_a_session_that_names_it(
+    make_keeper: Callable[..., Keeper],
+) -> None:
+    told = {**dict.fromkeys(OF_A_CLIENT, "of another session"), WITHOUT_TRANSCRIPT: "1"}
+    keeper = make_keeper(told)
+    keeper.start("work")
+    assert set() == set(told) & set(keeper.seen()["environ"])
+    assert set() == set(told) & set(environment_of(keeper.kept().process.pid))
+    keeper.start("named", passing=[WITHOUT_TRANSCRIPT])
+    assert {WITHOUT_TRANSCRIPT} == set(told) & set(keeper.seen("named")["environ"])
+
+
+def test_settings_that_a_user_has_for_claude_code_reach_a_session(
+    make_keeper: Callable[..., Keeper],
+) -> None:
+    settings = {
+        "ANTHROPIC_BASE_URL": "https://gateway",
+        "ANTHROPIC_MODEL": "opus",
+        "CLAUDE_CODE_DISABLE_AGENT_VIEW": "1",
+        "CLAUDE_CODE_MAX_OUTPUT_TOKENS": "64000",
+        "CLAUDE_CODE_USE_BEDROCK": "1",
+        "CLAUDE_ENV_FILE": "/home/me/.claude-env",
+        "GIT_EDITOR": "vim",
+    }
+    keeper = make_keeper({**dict.fromkeys(OF_A_CLIENT, "of another session"), **settings})
+    keeper.start("work")
+    assert settings.items() <= keeper.seen()["environ"].items()
 
 
 def test_argv_arrives_exactly(keeper: Keeper) -> None:

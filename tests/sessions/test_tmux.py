@@ -15,8 +15,9 @@ from time import monotonic
 import pytest
 
 from launcher.errors import Unavailable
+from launcher.sessions.environment import BESIDE, OF_A_CLIENT
 from tests.sessions.conftest import TMUX_IS_MISSING
-from tests.sessions.keeper import Keeper
+from tests.sessions.keeper import Keeper, environment_of
 from tests.sessions.test_backends import KEYS
 from tests.vm import Vm, wait_until
 
@@ -117,6 +118,29 @@ def test_key_that_the_server_was_given_by_hand_does_not_reach_a_session(keeper: 
     keeper.start("work")
     assert set() == set(KEYS) & set(keeper.seen()["environ"])
     assert set() == set(KEYS) & set(shell_environment(keeper))
+
+
+def test_server_that_was_begun_inside_claude_code_passes_nothing_of_it_on(keeper: Keeper) -> None:
+    told = dict.fromkeys(OF_A_CLIENT, "of another session") | BESIDE
+    told["CLAUDE_ENV_FILE"] = "/home/a/session-env/1/sessionstart-hook-0.sh"
+    keeper.tmux("new-session", "-d", "-s", "mine", environ=told)
+    everywhere = keeper.tmux("show-environment", "-g").splitlines()
+    assert {f"{name}={value}" for name, value in told.items()} <= set(everywhere)
+    keeper.start("work")
+    assert set() == set(told) & set(keeper.seen()["environ"])
+    assert set() == set(told) & set(shell_environment(keeper))
+
+
+def test_launcher_inside_claude_code_begins_a_server_that_knows_nothing_of_it(
+    make_keeper: Callable[..., Keeper],
+) -> None:
+    told = dict.fromkeys(OF_A_CLIENT, "of another session") | BESIDE
+    keeper = make_keeper(told)
+    keeper.start("work")
+    names = {line.partition("=")[0] for line in keeper.tmux("show-environment", "-g").splitlines()}
+    assert set() == set(told) & names
+    server = int(keeper.tmux("display-message", "-p", "#{pid}"))
+    assert set() == set(told) & set(environment_of(server))
 
 
 def test_named_key_reaches_the_shells_of_that_session_alone(
