@@ -22,6 +22,19 @@ def quoted(*words: str) -> str:
     return shlex.join(words)
 
 
+def place_of(account: str | None, link: str | None, session: str | None) -> str | None:
+    """Return a place as a person names it, or None for what is about the whole VM.
+
+    >>> place_of("backup", "projects", None), place_of("backup", None, "api")
+    ('backup projects', 'session api')
+    """
+    if session is not None:
+        return f"session {session}"
+    if account is not None:
+        return f"{account} {link}" if link is not None else f"home of {account}"
+    return f"target of {link}" if link is not None else None
+
+
 _WHAT = {"link_is_shared": "symlink to ", "session_directory_exists": "the directory "}
 
 
@@ -52,14 +65,8 @@ class Finding(NamedTuple):
         if self.state == "broken":
             names = (self.invariant, self.account, self.link, self.session)
             return " ".join(name for name in names if name is not None)
-        if self.session is not None:
-            return f"session {self.session}"
-        if self.account is not None and self.link is not None:
-            return f"{self.account} {self.link}"
-        if self.account is not None:
-            return f"home of {self.account}"
-        if self.link is not None:
-            return f"target of {self.link}"
+        if (place := place_of(self.account, self.link, self.session)) is not None:
+            return place
         return self.invariant if self.state == "not-judged" else "launcher"
 
     @property

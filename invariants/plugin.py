@@ -6,13 +6,16 @@
 import os
 from collections.abc import Iterable, Mapping
 from types import ModuleType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from invariants.checks import FAMILIES, cases_of, directory
 from invariants.inventory import Inventory, InventoryError, load, locate
 from invariants.vm import Broken, Vm
+
+if TYPE_CHECKING:
+    from invariants.warning import Warned
 
 INVENTORY = pytest.StashKey[Inventory]()
 """The inventory under test. Whoever puts one here before the collection spares the file a read."""
@@ -78,11 +81,26 @@ def pytest_collection_modifyitems(config: pytest.Config) -> None:
 
 
 @pytest.hookimpl(optionalhook=True)
-def pytest_json_runtest_metadata(call: pytest.CallInfo[None]) -> Mapping[str, Any]:
-    """Put the finding of a broken invariant into pytest-json-report's document."""
-    if call.excinfo is None or not isinstance(call.excinfo.value, Broken):
-        return {}
-    return {"finding": call.excinfo.value.finding.as_json()}
+def pytest_json_runtest_metadata(
+    item: pytest.Item, call: pytest.CallInfo[None]
+) -> Mapping[str, Any]:
+    """Put a test's finding and its warnings into pytest-json-report's document."""
+    metadata: dict[str, Any] = {}
+    if call.excinfo is not None and isinstance(call.excinfo.value, Broken):
+        metadata["finding"] = call.excinfo.value.finding.as_json()
+    if call.when == "call" and (warned := _warned(item.config).get(item.nodeid)):
+        metadata["warnings"] = [one.as_json() for one in warned]
+    return metadata
+
+
+def pytest_terminal_summary(
+    terminalreporter: pytest.TerminalReporter, config: pytest.Config
+) -> None:
+    """Print the warnings below the failures, for ``pytest invariants`` by hand."""
+    if every := [one for some in _warned(config).values() for one in some]:
+        terminalreporter.section("warnings of invariants", yellow=True)
+        for one in every:
+            terminalreporter.line(str(one))
 
 
 @pytest.fixture(scope="session")
@@ -96,6 +114,11 @@ def pytest_runtest_call(item: pytest.Item) -> None:
     """Note which check is about to run."""
     if (shared := item.config.stash.get(_VM, None)) is not None:
         shared.check = item.nodeid
+
+
+def _warned(config: pytest.Config) -> Mapping[str, list["Warned"]]:
+    shared = config.stash.get(_VM, None)
+    return {} if shared is None else shared.warned
 
 
 def _is_invariant(folder: os.PathLike[str], name: str) -> bool:

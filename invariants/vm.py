@@ -3,7 +3,7 @@
 import os
 from collections.abc import Iterable
 from functools import cached_property
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -17,6 +17,9 @@ from invariants.parity import Parity
 from invariants.places import Places
 from invariants.retention import Retention
 from invariants.targets import Targets
+
+if TYPE_CHECKING:
+    from invariants.warning import Warned  # loaded only by a check that has something to warn of
 
 
 class Broken(pytest.fail.Exception):  # type: ignore[name-defined,misc]  # pytest types it as Any
@@ -43,6 +46,8 @@ class Vm:
         self.inventory = inventory
         self.check = ""
         """The node id of the test that runs."""
+        self.warned: dict[str, list[Warned]] = {}
+        """What the tests have warned of so far, by node id."""
         self._told: dict[tuple[str | None, str], str] = {}
         names: dict[str, set[str]] = {
             "test_home_is_usable": set(),
@@ -113,6 +118,15 @@ class Vm:
         if account.name not in self.judged_homes:
             raise Broken(fault.finding)
         return False
+
+    def warn(self, warned: "Warned") -> None:
+        """Note a warning of the test that runs; it passes or fails as it would without.
+
+        The warning's invariant is the test's. Its account, link and session are those of the
+        test's subject; a test without one of them may name it. The launcher replaces a warning
+        that is not so by one that says that it could not be read.
+        """
+        self.warned.setdefault(self.check, []).append(warned)
 
     def expose(self, finding: Finding | None) -> None:
         """Raise a finding, where there is one.

@@ -8,6 +8,7 @@ from time import monotonic
 from typing import TYPE_CHECKING
 
 from invariants.inventory import Inventory
+from invariants.warning import Warned
 from launcher.conversations import follow
 from launcher.early import Started
 from launcher.errors import Interrupted, LauncherError, Unavailable
@@ -38,8 +39,8 @@ def check(
     *child* is the gate's, where it has been started already.
     """
     gate = _judged(inventory, environ, interrupts, child)
-    statuses, _ = _statuses(inventory, gate.verdict.colour, environ, interrupts)
-    return published(inventory, gate, statuses), statuses
+    statuses, survey = _statuses(inventory, gate.verdict.colour, environ, interrupts)
+    return published(inventory, _warned(gate, survey), statuses), statuses
 
 
 def _judged(
@@ -55,12 +56,18 @@ def _judged(
 
 def seen_sessions(
     inventory: Inventory, environ: Mapping[str, str], colour: Colour
-) -> list[SessionStatus]:
-    """Return the sessions' states beside a verdict of *colour*; none was started.
+) -> tuple[list[SessionStatus], tuple[Warned, ...]]:
+    """Return the sessions' states beside a verdict of *colour*, and what the look warns of.
 
-    A home that hangs makes this hang: the caller bounds it.
+    None was started. A home that hangs makes this hang: the caller bounds it.
     """
-    return _statuses(inventory, colour, environ, None)[0]
+    statuses, survey = _statuses(inventory, colour, environ, None)
+    return statuses, () if survey is None else survey.warnings()
+
+
+def _warned(gate: Gate, survey: Survey | None) -> Gate:
+    """Return *gate* with what the last look at the sessions warns of."""
+    return gate if survey is None else gate.with_seen(survey.warnings())
 
 
 def _statuses(
@@ -131,6 +138,7 @@ def started(
     if only_died and survey is not None:
         by_name = {session.name: session for session in inventory.sessions}
         idle = {name for name in idle if is_brought_back(by_name[name], survey.dead(name))}
+    gate = _warned(gate, survey)
     if gate.verdict.colour is not Colour.GREEN or not idle or survey is None:
         gate = published(inventory, gate, statuses, keeper=keeper)
         green = gate.verdict.colour is Colour.GREEN
@@ -139,7 +147,7 @@ def started(
 
     with all_conversations_locked(inventory, interrupts):
         starting = Starting(inventory, environ, interrupts, gate, survey)
-        return _carried_out(starting, statuses, idle, keeper)
+        return _carried_out(starting, statuses, idle, keeper, survey)
 
 
 def _await_ends(inventory: Inventory, survey: Survey, interrupts: Interrupts) -> None:
@@ -167,6 +175,7 @@ def _carried_out(
     statuses: list[SessionStatus],
     names: Collection[str],
     keeper: Process | None,
+    survey: Survey,
 ) -> tuple[Gate, list[SessionStatus]]:
     """Start the sessions called *names*, between two publications."""
     inventory = starting.inventory
@@ -177,4 +186,5 @@ def _carried_out(
         return tried, [status.held() for status in statuses]
     sessions = [session for session in inventory.sessions if session.name in names]
     statuses = starting.carry_out(sessions, statuses)
-    return published(inventory, starting.gate, statuses, keeper=keeper), statuses
+    gate = _warned(starting.gate, survey)  # the starts have looked again
+    return published(inventory, gate, statuses, keeper=keeper), statuses

@@ -18,6 +18,7 @@ from launcher.errors import Interrupted
 from launcher.interrupts import Interrupts, Waiting
 from launcher.pytest_child import Run, run
 from launcher.verdict import Colour, Gate, Verdict, judge
+from launcher.warned import warned_of
 
 TROUBLE = (OSError, MemoryError, ValueError, subprocess.SubprocessError)
 """What can go wrong with a run that is no fault of this program's."""
@@ -85,7 +86,8 @@ def judged(
             verdict = verdict._replace(reason=f"{verdict.reason} ({outcome.output})")
     if not verdict.expected:
         verdict = verdict._replace(expected=len(expected))
-    gate = Gate(verdict, document, started, started + seconds)
+    warnings = warned_of(document, expected)
+    gate = Gate(verdict, document, started, started + seconds, warnings)
     if not inventory.settings.invariants:
         return gate
     from launcher.own import with_own  # who has none does not pay for it

@@ -10,6 +10,7 @@ import stat
 from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple, Self
 
+from invariants.finding import place_of
 from invariants.inventory import Inventory
 from invariants.opening import open_at_once
 from launcher.directories import make_readable
@@ -41,11 +42,7 @@ class Failing(NamedTuple):
     @property
     def place(self) -> str:
         """Where it is, as a person names it: ``backup projects``, ``session api``."""
-        if self.session is not None:
-            return f"session {self.session}"
-        if self.account is not None:
-            return f"{self.account} {self.link}" if self.link else f"home of {self.account}"
-        return f"target of {self.link}" if self.link else "launcher"
+        return place_of(self.account, self.link, self.session) or "launcher"
 
     def as_json(self) -> dict[str, Any]:
         """Return the fields, named as in a report's failure."""

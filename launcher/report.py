@@ -61,6 +61,7 @@ def failover_key(
         "failures": [
             {"nodeid": failure.nodeid, **failure.finding.as_json()} for failure in verdict.failures
         ],
+        "warnings": [warned.as_json() for warned in gate.warnings],
         "sessions": [session.as_report() for session in sessions],
         **({"keeper": {"pid": keeper.pid, "start": keeper.start}} if keeper else {}),
     }
@@ -167,6 +168,7 @@ def disown(error: InventoryError) -> None:
         nothing: dict[str, Any] = {
             "off": {},
             "failures": [],
+            "warnings": [],
             "sessions": [],
             "expected": 0,
             "passed": 0,

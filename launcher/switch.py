@@ -161,7 +161,8 @@ def _looked(
     gate = validate_all(inventory, environ=environ, interrupts=interrupts)
     idle = SessionState.STOPPED if gate.verdict.colour is Colour.GREEN else SessionState.HELD
     try:
-        return gate, Survey(inventory, environ).statuses(idle)
+        survey = Survey(inventory, environ)
+        return gate.with_seen(survey.warnings()), survey.statuses(idle)
     except Unavailable as error:
         return gate, unseen(inventory.sessions, error)
 
@@ -273,15 +274,17 @@ class Move:
         name = self._session.name
         is_there = outcome in (Outcome.SWITCHED, Outcome.THERE)
         account = self._move.account if is_there else self._move.origin
-        there = moved(self._inventory, name, account)
+        there, gate = moved(self._inventory, name, account), self._move.gate
         try:
-            statuses = Survey(there, self._environ).statuses(SessionState.STOPPED)
+            survey = Survey(there, self._environ)
+            statuses = survey.statuses(SessionState.STOPPED)
+            gate = gate.with_seen(survey.warnings())
         except Unavailable as error:
             statuses = unseen(there.sessions, error)
         statuses = [
             _told(status, outcome, detail) if status.name == name else status for status in statuses
         ]
-        gate = published(self._inventory, self._move.gate, statuses)
+        gate = published(self._inventory, gate, statuses)
         return replace(self._move, gate=gate, sessions=statuses, outcome=outcome, detail=detail)
 
     def _under(self, account: str, interrupts: Interrupts) -> str | None:

@@ -4,12 +4,13 @@ Green is earned check by check; whatever is not proved to have run and passed is
 (field notes, section 2: the ways in which pytest says green when it is not).
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from enum import StrEnum
 from typing import Any, NamedTuple, Self
 
 from invariants.checks import Check
 from invariants.finding import Finding
+from invariants.warning import Warned, in_order
 
 STAGES = ("setup", "call", "teardown")
 NOT_JUDGED = "not-judged"
@@ -48,12 +49,31 @@ class Verdict(NamedTuple):
 
 
 class Gate(NamedTuple):
-    """One gate: its verdict, pytest's document, and when it ran (seconds since the epoch)."""
+    """One gate: its verdict, pytest's document, and when it ran (seconds since the epoch).
+
+    ``told`` are warnings that stay with it, ``seen`` those of the last look at the sessions. No
+    verdict depends on them.
+    """
 
     verdict: Verdict
     document: dict[str, Any]
     started: float
     finished: float
+    told: tuple[Warned, ...] = ()
+    seen: tuple[Warned, ...] = ()
+
+    @property
+    def warnings(self) -> tuple[Warned, ...]:
+        """All warnings, each once, in one order."""
+        return in_order(*self.told, *self.seen)
+
+    def warned(self, more: Iterable[Warned]) -> Self:
+        """Return this gate with *more* warnings."""
+        return self._replace(told=(*self.told, *more))
+
+    def with_seen(self, warnings: Iterable[Warned]) -> Self:
+        """Return this gate with the *warnings* of a look at the sessions, instead of the last's."""
+        return self._replace(seen=tuple(warnings))
 
     def unknown(self, reason: str) -> Self:
         """Return this gate with the verdict unknown, for that reason."""

@@ -51,8 +51,50 @@ def test_wrong_report_is_not_valid(document: dict[str, Any], key: str, value: ob
         validated(document)
 
 
+LATER = {"warnings"}
+"""Keys that were added to schema 1: the reports of earlier versions lack them."""
+
+
 def test_no_key_can_be_left_out(document: dict[str, Any]) -> None:
-    for key in list(document["failover"]):
+    assert document["failover"].keys() >= LATER
+    for key in document["failover"].keys() - LATER:
         left = {name: value for name, value in document["failover"].items() if name != key}
         with pytest.raises(ValidationError):
             validated({**document, "failover": left})
+
+
+def test_report_of_an_earlier_version_is_valid(document: dict[str, Any]) -> None:
+    for key in LATER:
+        del document["failover"][key]
+    validated(document)
+
+
+WARNING = {
+    "invariant": "session_is_in_inventory",
+    "account": "primary",
+    "link": None,
+    "session": "old",
+    "found": "it runs",
+    "fix": "launcher down old",
+}
+
+
+@pytest.mark.parametrize("colour", ["green", "red"])
+def test_warning_is_valid_below_every_verdict(colour: str) -> None:
+    document = deepcopy(left_by_gates()[colour])
+    document["failover"]["warnings"] = [WARNING, {**WARNING, "session": None, "later": 1}]
+    validated(document)
+
+
+@pytest.mark.parametrize(
+    "warnings",
+    [
+        *(None, {}, "x", ["x"], [WARNING, WARNING], [{**WARNING, "found": None}]),
+        *([{**WARNING, "session": 1}], [{**WARNING, "fix": ["launcher"]}]),
+        *([{key: WARNING[key] for key in WARNING if key != left}] for left in WARNING),
+    ],
+)
+def test_malformed_warning_is_not_valid(document: dict[str, Any], warnings: object) -> None:
+    document["failover"]["warnings"] = warnings
+    with pytest.raises(ValidationError):
+        validated(document)

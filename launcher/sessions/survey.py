@@ -6,6 +6,7 @@ import os
 from collections.abc import Mapping, Sequence
 
 from invariants.inventory import Inventory, Session, inventory_option
+from invariants.warning import Warned
 from launcher.errors import Unavailable
 from launcher.processes import Process, command_line, listed
 from launcher.sessions import (
@@ -19,6 +20,7 @@ from launcher.sessions import (
 from launcher.sessions.groups import VARIABLE, Mark, look
 from launcher.sessions.holders import Hold, Lock, Place
 from launcher.sessions.tmux import SERVER_NAME, TmuxBackend, label_of_server, server_label
+from launcher.sessions.warned import warned
 
 _LOOKS = 3
 """How often a lock is held against what is seen: a session may end, or begin, in between."""
@@ -35,7 +37,8 @@ class Survey:
 
     def __init__(self, inventory: Inventory, environ: Mapping[str, str]) -> None:
         self._inventory = inventory
-        self._option = inventory_option(inventory.path, environ)
+        self.option = inventory_option(inventory.path, environ)
+        """What a pasted ``launcher`` command needs to reach the same inventory."""
         self._label = server_label(inventory.settings.state)
         self.backends: dict[str, Backend] = all_backends(inventory.settings, environ)
         self.kept: dict[str, list[Kept]] = {}
@@ -160,6 +163,10 @@ class Survey:
             if kept.elsewhere is None and (kept.alive or kept.group.members(self._table))
         ]
 
+    def warnings(self) -> tuple[Warned, ...]:
+        """Return what this look warns of: facts that change no verdict and stop no start."""
+        return warned(self)
+
     def status(self, session: Session, otherwise: SessionState) -> SessionStatus:
         """Return the state of *session*: running, failed if it runs wrongly, or *otherwise*."""
         state, detail = self._judge(session, otherwise)
@@ -253,7 +260,7 @@ class Survey:
         return otherwise, ending
 
     def _down(self, name: str) -> str:
-        return f"launcher down {name}{self._option}"
+        return f"launcher down {name}{self.option}"
 
     def _unrecorded(self, recorded: Mapping[str, Sequence[Kept]]) -> list[Kept]:
         """Return the runs that no backend keeps, but of which marked processes are alive.

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 
 from invariants.inventory import Inventory
+from invariants.warning import Warned
 from launcher import boot
 from launcher.bounded import Look
 from launcher.errors import NotJudged
@@ -19,7 +20,9 @@ class Seen:
 
     def __init__(self, inventory: Inventory, environ: Mapping[str, str]) -> None:
         self._inventory = inventory
-        self._look: Look[list[SessionStatus]] | None = None
+        self._look: Look[tuple[list[SessionStatus], tuple[Warned, ...]]] | None = None
+        self.warnings: tuple[Warned, ...] = ()
+        """What the look warns of, once :meth:`statuses` has returned."""
         if not inventory.sessions:
             return
         try:
@@ -40,7 +43,7 @@ class Seen:
             return self._unseen("no process to spare")
         wait([self._look.descriptor], self._look.limit)
         try:
-            statuses = self._look.result()
+            statuses, self.warnings = self._look.result()
         except NotJudged as error:
             return self._unseen(str(error))
         return statuses if colour is Colour.GREEN else [status.held() for status in statuses]

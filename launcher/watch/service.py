@@ -314,7 +314,7 @@ class Service:
         elif green and self._ensure and (due := self._starts.due(statuses)):
             self._start(gate, due)
         else:
-            self._publish(gate, statuses)
+            self._publish(gate.with_seen(sessions.warnings), statuses)
 
     def _outcome(self) -> Run | Exception:
         try:
