@@ -43,7 +43,10 @@ def checks() -> list[str]:
 
 
 def report(host: str, kind: str, at: float) -> dict[str, Any]:
-    """Return the report of a VM of one *kind* of ``MIX``, whose gate ended at *at*."""
+    """Return the report of a VM of one *kind* of ``MIX``, whose gate ended at *at*.
+
+    One of the kind ``warned`` is green, with a warning.
+    """
     tests = {name: _test(name, "passed") for name in checks()}
     failures = []
     if kind == "red":
@@ -66,6 +69,7 @@ def report(host: str, kind: str, at: float) -> dict[str, Any]:
         "passed": 0 if unknown else len(tests) - len(failures),
         "off": {},
         "failures": failures,
+        "warnings": [_warning()] if kind == "warned" else [],
         "sessions": [session],
     }
     if unknown:
@@ -93,6 +97,17 @@ def _failure() -> dict[str, Any]:
         "fix": "mkdir /home/claude/.claude-backup/projects.aside && mv -n "
         "/home/claude/.claude-backup/projects /home/claude/.claude-backup/projects.aside/ && "
         "launcher ensure",
+    }
+
+
+def _warning() -> dict[str, Any]:
+    return {
+        "invariant": "session_is_in_inventory",
+        "account": "primary",
+        "link": None,
+        "session": "old",
+        "found": "it runs, but the inventory does not name it: tmux -L claude attach -t old",
+        "fix": "launcher down old",
     }
 
 

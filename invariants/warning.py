@@ -1,5 +1,6 @@
 """A fact that an operator should know and that changes no verdict: a warning."""
 
+from collections.abc import Sized
 from typing import NamedTuple
 
 from invariants.finding import place_of, shown
@@ -43,6 +44,15 @@ class Warned(NamedTuple):
     def __str__(self) -> str:
         """Say where, what and the fix on one line, whatever the texts hold."""
         return f"{shown(self.place)}: {shown(self.found)}; fix: {shown(self.fix)}"
+
+
+def counted(warnings: Sized) -> str:
+    """Return how many *warnings* there are.
+
+    >>> counted(["a"]), counted([])
+    ('1 warning', '0 warnings')
+    """
+    return f"{len(warnings)} warning{'' if len(warnings) == 1 else 's'}"
 
 
 def in_order(*warnings: Warned) -> tuple[Warned, ...]:

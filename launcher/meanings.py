@@ -13,6 +13,7 @@ from invariants.links import LinkState
 from invariants.own.model import BROKEN
 from launcher.errors import EXIT_CODES, ExitCode
 from launcher.sessions import SessionState
+from launcher.sessions.warned import NOT_IN_INVENTORY, NOT_LOOKED_AT
 from launcher.verdict import NOT_JUDGED, Colour
 
 
@@ -325,6 +326,19 @@ _FINDING = {
     ),
 }
 
+_WARNING = {
+    NOT_IN_INVENTORY: (
+        "A session runs though the inventory does not name it, or no longer does.",
+        "Nobody watches it: no gate judges it, and nothing brings it back or moves it.",
+        "launcher down SESSION ends it; to keep it, name it in the inventory again.",
+    ),
+    NOT_LOOKED_AT: (
+        "What the sessions might be warned of could not be told, by a fault of claude-failover.",
+        "A warning may be missing. The verdict does not depend on it, and nothing was held back.",
+        "launcher check again; if it stays, report it with what was found.",
+    ),
+}
+
 _EXIT = {
     ExitCode.OK: "Nothing.",
     ExitCode.RED: "Do what stands behind `fix` at each failure.",
@@ -355,6 +369,7 @@ TOPICS: tuple[Topic, ...] = (
     *_of("state of a login, a setting or a conversation", _CLAUDE),
     *_of("state of any check", _FINDING),
     *_of("session", _SESSION),
+    *_of("warning", _WARNING),
     *(
         Topic(str(code.value), "exit code", _sentence(EXIT_CODES[code]), _FOR_UNITS, do)
         for code, do in _EXIT.items()

@@ -41,15 +41,17 @@ class Output:
         except OSError as error:
             self._lost = error
 
-    def message(self, text: str) -> None:
+    def message(self, text: str, *, is_error: bool = True) -> None:
         """Print a message on standard error, each line with the program's name.
 
-        In the journal, where an entry has the program's name beside it, each line is an error.
+        In the journal, where an entry has the program's name beside it, each line is an error,
+        or a warning if it *is_error* not.
         """
         from launcher.journal import Entry, Priority, is_journal, lines
 
         if sys.stderr is not None and is_journal(sys.stderr.fileno(), os.environ):
-            said = lines(Entry(Priority.ERROR, line) for line in text.splitlines())
+            priority = Priority.ERROR if is_error else Priority.WARNING
+            said = lines(Entry(priority, line) for line in text.splitlines())
         else:
             said = "".join(f"launcher: {line}\n" for line in text.splitlines())
         try:

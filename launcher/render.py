@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from invariants.finding import Finding, shown
 from invariants.inventory import Inventory
+from invariants.warning import Warned
 from launcher.colours import BOLD as _BOLD
 from launcher.colours import RED as _RED
 from launcher.colours import RESET as _RESET
@@ -59,8 +60,14 @@ def verdict_text(
     else:
         summary = f"{colour}: the gate could not be judged{_held(sessions)} ({seconds})"
         summary += f"\n  {verdict.reason}"
-    summary = "\n".join([summary, *off_lines(inventory, paint)])
+    warnings = warning_lines(gate.warnings, paint)
+    summary = "\n".join([summary, *warnings, *off_lines(inventory, paint)])
     return "\n\n".join([*blocks, summary]) + "\n"
+
+
+def warning_lines(warnings: Iterable[Warned], paint: Painter) -> list[str]:
+    """Return a line for each warning, to be shown below a verdict."""
+    return [f"  {paint('warning', _YELLOW)}: {warned}" for warned in warnings]
 
 
 def off_lines(inventory: Inventory, paint: Painter) -> list[str]:
@@ -71,6 +78,8 @@ def off_lines(inventory: Inventory, paint: Painter) -> list[str]:
 
 def verdict_entries(gate: Gate, sessions: Sequence[SessionStatus]) -> list[Entry]:
     """Return a gate for the journal: an error for whatever keeps it from green, on one line each.
+
+    The verdict comes after that, and the warnings, which did not keep it from anything, at the end.
 
     What a failed session printed is not in it: the journal is read by more than its user.
     """
@@ -88,6 +97,7 @@ def verdict_entries(gate: Gate, sessions: Sequence[SessionStatus]) -> list[Entry
         entries.append(Entry(Priority.WARNING, text + _held(sessions)))
     else:
         entries.append(Entry(Priority.NOTICE, f"green: all {verdict.expected} invariants hold"))
+    entries += [Entry(Priority.WARNING, f"warning: {warned}") for warned in gate.warnings]
     return entries
 
 
@@ -208,9 +218,9 @@ def overview_text(view: Overview, inventory: Inventory, paint: Painter) -> str:
         blocks.append(_matrix(view, paint))
     if view.sessions:
         blocks.append(sessions_block(view.sessions, paint))
-    if view.foreign:
-        blocks.append(f"running, but not in the inventory: {', '.join(view.foreign)}")
-    blocks.append("\n".join([_last_report(view.report, paint), *off_lines(inventory, paint)]))
+    warnings = warning_lines(view.warnings, paint)
+    report = _last_report(view.report, paint)
+    blocks.append("\n".join([report, *warnings, *off_lines(inventory, paint)]))
     if view.history_problem:
         blocks.append(paint(f"history: {view.history_problem}", _YELLOW))
     else:

@@ -5,11 +5,13 @@ from collections.abc import Mapping
 from math import inf
 from typing import Any, NamedTuple
 
+from invariants.checks import FAMILIES
 from invariants.homes import Homes
 from invariants.inventory import Inventory
 from invariants.links import LinkState, observe
 from invariants.places import Places
 from invariants.targets import Targets
+from invariants.warning import Warned, in_order
 from launcher.bounded import bounded
 from launcher.errors import ExitCode, NotJudged, Unavailable
 from launcher.history import History, place
@@ -24,13 +26,15 @@ from launcher.timeline import marked
 class LastReport(NamedTuple):
     """The last gate as its report tells it; ``problem`` says why it cannot count as today's.
 
-    ``age`` is in seconds, and None where there is no report to have one.
+    ``age`` is in seconds, and None where there is no report to have one. ``warnings`` are those of
+    a report that counts.
     """
 
     path: str
     verdict: str | None = None
     age: float | None = None
     problem: str | None = None
+    warnings: tuple[Warned, ...] = ()
 
 
 class Overview(NamedTuple):
@@ -40,6 +44,8 @@ class Overview(NamedTuple):
     of each account's links; ``problem`` says why these could not be read, where they could not.
     ``history`` is empty, and ``history_problem`` says why, where it is not that of the report.
     ``off`` are the families of invariants that the inventory switches off, with the reasons.
+    ``warnings`` change no exit code: those of the sessions as they are now, and of the last
+    report's checks.
     """
 
     homes: Mapping[str, str | None]
@@ -52,6 +58,7 @@ class Overview(NamedTuple):
     history: History = History()
     history_problem: str | None = None
     off: Mapping[str, str] = {}
+    warnings: tuple[Warned, ...] = ()
 
     @property
     def exit_code(self) -> ExitCode:
@@ -78,6 +85,7 @@ class Overview(NamedTuple):
             "problem": self.problem,
             "sessions": [session.as_report() for session in self.sessions],
             "foreign_sessions": self.foreign,
+            "warnings": [warned.as_json() for warned in self.warnings],
             "off": dict(self.off),
             "report": {
                 "path": self.report.path,
@@ -121,17 +129,30 @@ def overview(
     except NotJudged as error:
         problem = str(error)
     foreign: list[str] = []
+    seen: tuple[Warned, ...] | None = None
     try:
         survey = Survey(inventory, environ)
         sessions = survey.statuses(SessionState.STOPPED)
         foreign = [kept.name for kept in survey.foreign()]
+        seen = survey.warnings()
     except Unavailable as error:
         sessions = unseen(inventory.sessions, error)
     report, off = last_report(inventory, max_age), inventory.demands.off
     history, trouble = _history(inventory, report)
+    warnings = _warnings(report, seen)
     return Overview(
-        homes, targets, entries, sessions, foreign, report, problem, history, trouble, off
+        homes, targets, entries, sessions, foreign, report, problem, history, trouble, off, warnings
     )
+
+
+def _warnings(report: LastReport, seen: tuple[Warned, ...] | None) -> tuple[Warned, ...]:
+    """Return what the sessions are warned of now, and what only a gate can warn of.
+
+    What the report says of sessions was *seen* then; it counts only if they cannot be seen now.
+    """
+    if seen is None:
+        return report.warnings
+    return in_order(*seen, *(one for one in report.warnings if one.invariant in FAMILIES))
 
 
 def _history(inventory: Inventory, report: LastReport) -> tuple[History, str | None]:
@@ -149,7 +170,7 @@ def last_report(inventory: Inventory, max_age: float = inf) -> LastReport:
     """Return what the report says, and whether it can be about the machine as it runs now."""
     reading = read_report(inventory, max_age)
     problem = reading.problem or reading.reason
-    return LastReport(reading.path, reading.said, reading.age, problem)
+    return LastReport(reading.path, reading.said, reading.age, problem, reading.warnings)
 
 
 def _observe(inventory: Inventory) -> _Observed:

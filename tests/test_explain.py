@@ -174,3 +174,29 @@ def test_page_shows_what_is_printed(capfd: pytest.CaptureFixture[str]) -> None:
     shown = page.partition("$ launcher explain chained\n")[2].partition("```")[0]
     assert 0 == main(["explain", "chained"])
     assert capfd.readouterr().out == shown
+
+
+def warned_of(module: Path) -> set[str]:
+    """Return the invariants that a module warns of, by their texts or by its constants."""
+    tree = ast.parse(module.read_text())
+    constants = {
+        node.targets[0].id: literals(node.value)
+        for node in tree.body
+        if isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Name)
+    }
+    found: set[str] = set()
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Call) and getattr(node.func, "id", "") == "Warned":
+            named = [one.value for one in node.keywords if one.arg == "invariant"]
+            for one in [*node.args[:1], *named]:
+                found |= constants[one.id] if isinstance(one, ast.Name) else literals(one)
+    return found
+
+
+def test_every_warning_is_explained() -> None:
+    modules = [*(CHECKOUT / "launcher").rglob("*.py"), *(CHECKOUT / "invariants").rglob("*.py")]
+    warned = set().union(*map(warned_of, modules))
+    assert {"session_is_in_inventory", "sessions_are_looked_at"} <= warned
+    known = {topic.name for topic in topics() if topic.kind in ("warning", explain.INVARIANT)}
+    assert set() == warned - known
+    assert set() == {topic.name for topic in topics() if topic.kind == "warning"} & set(FAMILIES)

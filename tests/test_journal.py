@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from launcher.journal import Entry, Priority, is_journal, lines
+from launcher.output import Output
 from tests.vm import Vm
 
 
@@ -94,3 +95,32 @@ def test_unknown_and_messages_are_errors(vm: Vm, journal: Path) -> None:
 def test_json_stays_json_in_the_journal(vm: Vm, journal: Path) -> None:
     _, entries = told(vm, journal, "check", "--json")
     assert "{" == entries[0]
+
+
+@pytest.mark.parametrize("broken", [False, True], ids=["green", "red"])
+def test_warning_is_an_entry_of_its_own_below_the_verdict(
+    vm: Vm, journal: Path, broken: bool
+) -> None:
+    vm.write({"old": ["sleep", "600"], "api": ["sleep", "600"]})
+    vm.run("up")
+    vm.write({"api": ["sleep", "600"]})
+    if broken:
+        vm.diverge()
+    code, entries = told(vm, journal, "check")
+    verdict, warning = entries[-2:]
+    assert (int(broken), "<4>red: " if broken else "<5>green") == (code, verdict[:8])
+    assert warning.startswith("<4>warning: session old: it runs, but the inventory does not name")
+    assert warning.endswith(f"; fix: launcher down old --inventory {vm.inventory}")
+
+
+def test_message_of_a_warning_is_no_error_in_the_journal(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "journal"
+    with path.open("w") as file:
+        monkeypatch.setattr("sys.stderr", file)
+        for name, value in stream(path).items():
+            monkeypatch.setenv(name, value)
+        Output().message("warning: a")
+        Output().message("warning: a", is_error=False)
+    assert "<3>warning: a\n<4>warning: a\n" == path.read_text()

@@ -17,7 +17,7 @@ from launcher.page import LISTED, OPENING, page, write_page
 from launcher.page.timeline import WIDTH, history_of, strip
 from tests.formats.conftest import documents, told
 from tests.formats.hostile import TEXTS, spoil
-from tests.formats.told import Told
+from tests.formats.told import WARNING, Told
 from tests.page.pages import KINDS, MANY, drawn, history
 
 __all__ = ["documents", "told"]
@@ -49,6 +49,7 @@ VERDICTS = {
     "hostile": "Red",
     "many": "Red",
     "session": "Green",
+    "warned": "Green",
 }
 
 
@@ -62,7 +63,7 @@ def test_page_of_every_report_says_its_verdict_first(told: Told, kind: str) -> N
     assert VERDICTS[kind] == heading[1]
     if VERDICTS[kind] == "Unknown":
         assert "✓ shared" not in words
-    assert ('<header class="green">' in text) == (kind == "green")
+    assert ('<header class="green">' in text) == (kind in ("green", "warned"))
 
 
 def test_session_that_is_not_up_is_not_painted_green(told: Told) -> None:
@@ -77,6 +78,30 @@ def test_red_tells_the_failure_its_fix_and_since_when(told: Told) -> None:
     assert 'backup projects: <span class="state">divergent</span>' in text
     assert '<span class="mark">new</span>' in text
     assert "came backup projects: divergent" in words
+
+
+@pytest.mark.parametrize("colour", ["green", "red"])
+def test_warning_is_told_below_the_verdict_with_its_fix(told: Told, colour: str) -> None:
+    told.warned(colour)
+    text = page(told.reading(), History())
+    verdict, _, rest = text.partition('<h2 id="warnings">Warnings</h2>')
+    assert VERDICTS[colour] in Tags(verdict).words
+    assert "<h3>session old</h3>" in rest
+    assert "<dd>it runs | &lt;still&gt;</dd>" in rest
+    assert "<code>launcher down old</code>" in rest
+
+
+def test_warnings_of_a_report_that_does_not_count_are_not_told(told: Told) -> None:
+    told.warned("green")
+    text = page(told.reading(max_age=-100.0), History())
+    assert 'id="warnings"' not in text
+
+
+def test_more_warnings_than_can_be_read_are_counted(told: Told) -> None:
+    told.warned("green", *({**WARNING, "session": f"old-{n:03}"} for n in range(LISTED + 3)))
+    text = page(told.reading(), History())
+    assert LISTED == text.count("<h3>session old-")
+    assert "and 3 more: <code>launcher check</code>" in text
 
 
 def test_accounts_that_are_right_are_folded_away_where_they_are_many(told: Told) -> None:
@@ -105,6 +130,16 @@ def test_hostile_text_stays_text(told: Told, text: str) -> None:
     harmless = Tags(page(told.reading(), past, now)).tags
     told.tell(spoil(told.document("red"), text or "empty"))
     assert harmless == Tags(page(told.reading(), past, now)).tags
+
+
+@pytest.mark.parametrize("text", TEXTS)
+def test_hostile_name_in_a_warning_stays_text(told: Told, text: str) -> None:
+    def tags(text: str) -> list[str]:
+        names = {"invariant": text, "account": text, "link": text, "session": text}
+        told.warned("green", {**WARNING, **names, "found": text, "fix": text or "empty"})
+        return Tags(page(told.reading(), History())).tags
+
+    assert tags("harmless") == tags(text)
 
 
 def test_more_failures_than_can_be_read_are_counted(told: Told) -> None:

@@ -102,7 +102,7 @@ def test_labels_that_are_asked_for_are_there(told: Told) -> None:
 
 def test_every_alert_has_a_case_in_which_it_fires_and_one_in_which_it_does_not() -> None:
     alerts = re.findall(r"- alert: (\w+)", RULES)
-    assert 13 == len(set(alerts)) == len(alerts)
+    assert 15 == len(set(alerts)) == len(alerts)
     quiet = CASES.partition("- name: red, after a minute")[0]
     for alert in alerts:
         assert re.search(rf"alertname: {alert}\n +eval_time: \w+\n +exp_alerts:", CASES), alert
@@ -111,7 +111,7 @@ def test_every_alert_has_a_case_in_which_it_fires_and_one_in_which_it_does_not()
 
 @needs_promtool
 def test_promtool_takes_the_rules_and_tries_them() -> None:
-    assert "13 rules found" in promtool("check", "rules", "claude-failover.rules.yml")
+    assert "15 rules found" in promtool("check", "rules", "claude-failover.rules.yml")
     assert "SUCCESS" in promtool("test", "rules", "claude-failover.test.yml")
 
 

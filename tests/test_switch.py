@@ -15,9 +15,13 @@ import pytest
 
 import launcher.prompt
 import launcher.switch
+from invariants.warning import Warned
 from launcher.errors import Locked, NotJudged, Unavailable
 from launcher.interrupts import Interrupts
 from launcher.lock import conversations_locked
+from launcher.render import Painter, switch_text
+from launcher.sessions import warned
+from launcher.sessions.survey import Survey
 from launcher.switch import Move, Outcome
 from tests import client
 from tests.leaders import Leaders
@@ -577,3 +581,27 @@ def test_backend_that_fails_in_the_middle_is_told(
     assert (Outcome.SWITCHED if step == "publish" else Outcome.FAILED) == done.outcome
     (status,) = done.sessions
     assert ("failed", True) == (status.state, "cannot be read" in str(status.detail))
+
+
+def of(name: str, found: str) -> Warned:
+    return Warned("sessions", found, "", session=name)
+
+
+def under(survey: Survey, option: str) -> tuple[Warned, ...]:
+    """Warn of the account that each session runs under now."""
+    return tuple(of(name, kept.account) for name in survey.kept for kept in survey.alive(name))
+
+
+def test_switch_warns_of_what_is_true_after_it(
+    api: Switching, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(warned, "KINDS", (under,))
+    api.up()
+    done = api.switch("backup")
+    assert (Outcome.SWITCHED, 0) == (done.outcome, done.exit_code)
+    assert (of("api", "backup"),) == done.gate.warnings
+    assert ["backup"] == [one["found"] for one in api.vm.report["warnings"]]
+    assert ["backup"] == [one["found"] for one in done.as_json(api.inventory)["warnings"]]
+    text = switch_text(done, api.inventory, Painter(False))
+    assert "\n  warning: session api: backup; fix: \n" in text
+    assert (of("api", "backup"),) == api.switch("primary", dry_run=True).gate.warnings

@@ -267,10 +267,10 @@ def test_look_that_fails_is_a_warning_and_no_verdict(
     from launcher.sessions import warned
     from launcher.sessions.survey import Survey
 
-    def fails(survey: Survey) -> tuple[Warned, ...]:
+    def fails(survey: Survey, option: str) -> tuple[Warned, ...]:
         raise ValueError("nobody thought of it")
 
-    def works(survey: Survey) -> tuple[Warned, ...]:
+    def works(survey: Survey, option: str) -> tuple[Warned, ...]:
         return (WARNED,)
 
     monkeypatch.setattr(warned, "KINDS", (fails, works))

@@ -66,7 +66,7 @@ def _one(name: str, reports: list[Vm]) -> Vm:
     text = f"{len(reports)} reports of one name: {'; '.join(map(_said, reports))}"
     red = [one for one in reports if one.standing is Standing.RED]
     if not red:
-        reading = first.reading._replace(problem=text, failures=(), sessions=())
+        reading = first.reading._replace(problem=text, failures=(), sessions=(), warned=())
         return Vm(name, first.filed, reading, paths=paths)
     failures = {failure.nodeid: failure for one in red for failure in one.reading.failures}
     reading = red[0].reading._replace(failures=tuple(failures.values()))

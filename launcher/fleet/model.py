@@ -7,9 +7,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import IntEnum
 from functools import cached_property
-from typing import Any
+from typing import Any, Generic, TypeVar
 
 from invariants.finding import Finding
+from invariants.warning import Warned
 from launcher.errors import ExitCode
 from launcher.formats.words import plain
 from launcher.reading import Reading
@@ -103,20 +104,24 @@ class Vm:
                 {"nodeid": failure.nodeid, **failure.finding.as_json()}
                 for failure in reading.failures
             ],
+            "warnings": [warned.as_json() for warned in reading.warnings],
             "sessions": [session.as_report() for session in reading.sessions],
             "off": list(self.off),
             "reports": list(self.paths),
         }
 
 
+_Found = TypeVar("_Found", Finding, Warned)
+
+
 @dataclass(frozen=True, slots=True)
-class Shared:
-    """One failure, and the VMs that it was found on; ``finding`` is that of the first of them.
+class Shared(Generic[_Found]):
+    """One failure or warning, and the VMs that it was found on, as the first of them has it.
 
     ``alike`` tells whether it is mended by the same fix on all of them.
     """
 
-    finding: Finding
+    finding: _Found
     vms: tuple[str, ...]
     alike: bool
 
@@ -158,14 +163,22 @@ class Fleet:
         return sorted({name for vm in self.vms for name in (*vm.holds, *vm.failing)})
 
     @cached_property
-    def shared(self) -> list[Shared]:
+    def shared(self) -> list[Shared[Finding]]:
         """Every failure once, that on the most VMs first."""
         found: dict[tuple[str | None, ...], dict[str, Finding]] = {}
         for vm in self.vms:
             for finding in (failure.finding for failure in vm.reading.failures):
-                found.setdefault(_what(finding), {})[vm.name] = finding
-        every = [_shared(findings) for findings in found.values()]
-        return sorted(every, key=lambda one: (-len(one.vms), one.finding.place))
+                found.setdefault((*_where(finding), finding.state), {})[vm.name] = finding
+        return _shared(found)
+
+    @cached_property
+    def warnings(self) -> list[Shared[Warned]]:
+        """Every warning once, that on the most VMs first."""
+        found: dict[tuple[str | None, ...], dict[str, Warned]] = {}
+        for vm in self.vms:
+            for warned in vm.reading.warnings:
+                found.setdefault(_where(warned), {}).setdefault(vm.name, warned)
+        return _shared(found)
 
     @property
     def summary(self) -> str:
@@ -188,6 +201,7 @@ class Fleet:
             "vms": [vm.as_json() for vm in self.vms],
             "unexpected": list(self.unexpected),
             "failures": [one.as_json() for one in self.shared],
+            "warnings": [one.as_json() for one in self.warnings],
         }
 
 
@@ -195,10 +209,14 @@ def _are(count: int) -> str:
     return "is" if count == 1 else "are"
 
 
-def _what(finding: Finding) -> tuple[str | None, ...]:
-    return (finding.invariant, finding.account, finding.link, finding.session, finding.state)
+def _where(one: Finding | Warned) -> tuple[str | None, ...]:
+    return (one.invariant, one.account, one.link, one.session)
 
 
-def _shared(findings: Mapping[str, Finding]) -> Shared:
-    first, *others = findings.values()
-    return Shared(first, tuple(findings), all(one.fix == first.fix for one in others))
+def _shared(found: Mapping[Any, Mapping[str, _Found]]) -> list[Shared[_Found]]:
+    every = []
+    for by_vm in found.values():
+        first, *others = by_vm.values()
+        alike = all(one.fix == first.fix for one in others)
+        every.append(Shared(first, tuple(by_vm), alike))
+    return sorted(every, key=lambda one: (-len(one.vms), one.finding.place))

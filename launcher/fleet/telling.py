@@ -35,7 +35,7 @@ def told(source: Source, max_age: float) -> Vm:
     name = _name(reading.host, source)
     note = None if _is_filed_so(name, source) else f"in {plain(source.filed)}"
     if reading.problem is not None:
-        kept = reading._replace(failures=(), sessions=(), outcomes={}, document=None)
+        kept = reading._replace(failures=(), sessions=(), warned=(), outcomes={}, document=None)
         return Vm(name, source.filed, kept, note, paths=(source.path,))
     holds = _holding(reading.outcomes)
     kept = reading._replace(outcomes={}, document=None)

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
+from invariants.finding import Finding
+from invariants.warning import Warned, counted
 from launcher.colours import BOLD, GREEN, RED, YELLOW
 from launcher.fleet.model import Fleet, Shared, Standing, Vm
-from launcher.formats.words import brief, fields, plain
+from launcher.formats.words import brief, fields, plain, warning_fields
 from launcher.reading import Reading
 from launcher.render import Painter
 from launcher.sessions import SessionState
@@ -34,6 +36,8 @@ def line(vm: Vm, paint: Painter) -> str:
         told.append(f"sessions: {counts}")
     for session in reading.failed_sessions[:_WHY]:
         told.append(plain(f"{session.name}: {session.detail or 'no reason is told'}"))
+    if reading.warnings:
+        told.append(counted(reading.warnings))
     if vm.note:
         told.append(vm.note)
     if vm.off:
@@ -47,6 +51,9 @@ def rest(fleet: Fleet, printed: Mapping[str, str], paint: Painter) -> str:
     if fleet.shared:
         lines.append(f"\n{paint('what does not hold', BOLD)}\n")
         lines += [_shared(one, paint) for one in fleet.shared]
+    if fleet.warnings:
+        lines.append(f"\n{paint('warnings', BOLD)}\n")
+        lines += [_warned(one, paint) for one in fleet.warnings]
     if fleet.unexpected:
         lines.append(f"\n{paint('not expected', BOLD)}: {names(fleet.unexpected)}\n")
     word = paint(fleet.standing.word, BOLD + _COLOURS[fleet.standing])
@@ -95,13 +102,19 @@ def names(some: Iterable[str]) -> str:
     return ", ".join([*every[:_NAMED], *more])
 
 
-def _shared(one: Shared, paint: Painter) -> str:
+def _shared(one: Shared[Finding], paint: Painter) -> str:
+    told = [(name, text) for name, text in fields(one.finding) if name != "expected"]
+    return _block(paint(brief(one.finding), RED), one, told)
+
+
+def _warned(one: Shared[Warned], paint: Painter) -> str:
+    return _block(paint(plain(one.finding.place), YELLOW), one, warning_fields(one.finding))
+
+
+def _block(
+    what: str, one: Shared[Finding] | Shared[Warned], told: Iterable[tuple[str, str]]
+) -> str:
     count = f"{len(one.vms)} VM{'' if len(one.vms) == 1 else 's'}"
-    first = f"  {paint(brief(one.finding), RED)}  {count}: {names(one.vms)}\n"
     where = "" if one.alike else f" (on {one.vms[0]}; on others it differs)"
-    told = [f"    {name:9} {text}{where if name == 'fix' else ''}" for name, text in _told(one)]
-    return first + "".join(f"{each}\n" for each in told)
-
-
-def _told(one: Shared) -> list[tuple[str, str]]:
-    return [(name, text) for name, text in fields(one.finding) if name != "expected"]
+    lines = [f"    {name:9} {text}{where if name == 'fix' else ''}\n" for name, text in told]
+    return "".join([f"  {what}  {count}: {names(one.vms)}\n", *lines])

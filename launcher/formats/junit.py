@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 from xml.etree.ElementTree import Element, SubElement, tostring
 
 from launcher.formats import Shown
-from launcher.formats.words import brief, fields, plain, results, split
+from launcher.formats.words import brief, fields, plain, results, split, warning
 from launcher.reading import Reading
 from launcher.verdict import NOT_JUDGED, Colour, Failure
 
@@ -21,7 +21,8 @@ _NAME = "claude-failover"
 def show(reading: Reading) -> Shown:
     """Return one test suite: a case for each check, one for each session that is not up.
 
-    An unknown verdict is an error of a case of its own: no reader may take it for a pass.
+    An unknown verdict is an error of a case of its own: no reader may take it for a pass. Warnings
+    are the suite's output: JUnit knows no case that passes and warns.
     """
     cases = [_case(*split(one.nodeid), one.seconds, one.failure) for one in results(reading)]
     for session in reading.failed_sessions:
@@ -40,6 +41,8 @@ def show(reading: Reading) -> Shown:
     top = Element("testsuites", {"name": _NAME, **counts})
     suite = SubElement(top, "testsuite", {"name": _NAME, **counts, **_about(reading)})
     suite.extend(cases)
+    if reading.warnings:
+        SubElement(suite, "system-out").text = "\n".join(map(warning, reading.warnings))
     text = tostring(top, encoding="unicode")
     return Shown(f'<?xml version="1.0" encoding="UTF-8"?>\n{text}\n', reading.code)
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
+from invariants.warning import Warned
 from launcher.formats import Shown
 from launcher.formats.words import plain
 from launcher.reading import UNKNOWN, Reading, matrix_of
@@ -18,7 +19,7 @@ _SPECIAL = re.compile(r"([\\`*_\[\]<>#|~&@$]|:(?=//)|(?<=www)\.)")
 
 
 def show(reading: Reading) -> Shown:
-    """Return the verdict, the matrix, each failure with its fix, and the sessions."""
+    """Return the verdict, the matrix, failures and warnings with their fixes, and the sessions."""
     verdict = reading.verdict
     host = f" on {_code(reading.host)}" if reading.host else ""
     blocks = [f"{_MARKS[verdict]} **{verdict.value}**{host}: {_text(reading.summary)}"]
@@ -30,6 +31,7 @@ def show(reading: Reading) -> Shown:
 def _known(reading: Reading) -> list[str]:
     blocks = [_matrix(reading)] if reading.inventory is not None else []
     blocks += [_failure(failure) for failure in reading.failures]
+    blocks += map(_warning, reading.warnings)
     if reading.sessions:
         rows = [
             [_text(one.name), _text(one.account), one.state.value, _cell(one.detail)]
@@ -66,6 +68,11 @@ def _failure(failure: Failure) -> str:
         _fenced(plain(finding.fix)),
     ]
     return "\n".join(lines)
+
+
+def _warning(warned: Warned) -> str:
+    told = f"⚠️ **{_text(warned.place)}**: {_code(warned.found)}"
+    return f"{told}\n\n{_fenced(plain(warned.fix))}"
 
 
 def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:

@@ -9,8 +9,9 @@ from __future__ import annotations
 from enum import IntEnum
 from typing import TYPE_CHECKING
 
+from invariants.warning import counted
 from launcher.formats import Shown
-from launcher.formats.words import brief, fields, plain
+from launcher.formats.words import brief, fields, plain, warning
 from launcher.reading import Reading
 from launcher.verdict import Colour
 
@@ -19,30 +20,36 @@ if TYPE_CHECKING:
 
 _NAMED = 3
 _LISTED = 20
-"""How many failures are told: Nagios cuts what a plugin prints after 8 KB."""
+"""How many failures, and warnings, are told: Nagios cuts what a plugin prints after 8 KB."""
 
 
 class State(IntEnum):
-    """The exit codes of a plugin that are used; 1 (warning) means nothing here."""
+    """The exit codes of a plugin."""
 
     OK = 0
+    WARNING = 1
     CRITICAL = 2
     UNKNOWN = 3
 
 
 def show(reading: Reading) -> Shown:
-    """Return the plugin's output. A session that is not up is critical too."""
+    """Return the plugin's output. A session that is not up is critical too.
+
+    Warnings make it WARNING only if it would be OK without them.
+    """
     state = _state(reading)
     first = f"CLAUDE_FAILOVER {state.name} - {_summary(reading)} | {_performance(reading)}"
     return Shown("\n".join([first, *map(_piped, _details(reading))]) + "\n", state)
 
 
 def show_fleet(fleet: Fleet) -> Shown:
-    """Return the plugin's output for many VMs: critical where one is, else unknown where one is."""
+    """Return the plugin's output for many VMs: the worst state of them all.
+
+    Critical is worse than unknown, and unknown worse than warning.
+    """
     states = [_state_of(vm) for vm in fleet.vms]
-    state = next(
-        (one for one in (State.CRITICAL, State.UNKNOWN, State.OK) if one in states), State.UNKNOWN
-    )
+    order = (State.CRITICAL, State.UNKNOWN, State.WARNING, State.OK)
+    state = next((one for one in order if one in states), State.UNKNOWN)
     bad = [vm for vm, one in zip(fleet.vms, states, strict=True) if one is not State.OK]
     named = [vm.name for vm in bad[:_NAMED]]
     more = [f"{len(bad) - _NAMED} more"] if len(bad) > _NAMED else []
@@ -55,8 +62,13 @@ def show_fleet(fleet: Fleet) -> Shown:
 def _state_of(vm: Vm) -> State:
     if vm.reading.verdict is Colour.UNKNOWN:
         return State.UNKNOWN
-    well = vm.reading.verdict is Colour.GREEN and not vm.reading.failed_sessions
-    return State.OK if well else State.CRITICAL
+    return _state_of_known(vm.reading)
+
+
+def _state_of_known(reading: Reading) -> State:
+    if reading.verdict is not Colour.GREEN or reading.failed_sessions:
+        return State.CRITICAL
+    return State.WARNING if reading.warnings else State.OK
 
 
 def _told(fleet: Fleet, bad: list[Vm]) -> list[str]:
@@ -67,11 +79,16 @@ def _told(fleet: Fleet, bad: list[Vm]) -> list[str]:
         told = [plain(vm.reading.summary), *([vm.note] if vm.note else [])]
         if failed and vm.reading.verdict is not Colour.GREEN:
             told.append(f"a session is not up: {failed}")
+        if vm.reading.warnings:
+            told.append(counted(vm.reading.warnings))
         lines.append(f"{vm.name}: {vm.standing.word}: {'; '.join(told)}")
     if len(bad) > _LISTED:
         lines.append(f"and {len(bad) - _LISTED} more")
     for one in fleet.shared[:_LISTED]:
         lines.append(f"{brief(one.finding)}: {len(one.vms)} VMs, first {one.vms[0]}")
+    for shared in fleet.warnings[:_LISTED]:
+        place = plain(shared.finding.place)
+        lines.append(f"warning: {place}: {len(shared.vms)} VMs, first {shared.vms[0]}")
     return lines
 
 
@@ -81,6 +98,8 @@ def _numbers(fleet: Fleet) -> str:
     for standing, count in fleet.counts.items():
         bound = "" if standing.name == "GREEN" else "0"
         numbers.append(f"{standing.key}={count};;{bound};0;{total}")
+    warned = sum(bool(vm.reading.warnings) for vm in fleet.vms)
+    numbers.append(f"warned={warned};0;;0;{total}")
     ages = [vm.reading.age for vm in fleet.vms if vm.reading.age is not None]
     if ages:
         numbers.append(f"oldest={max(*ages, 0.0):g}s;;{_bound(fleet.max_age)};0")
@@ -90,8 +109,7 @@ def _numbers(fleet: Fleet) -> str:
 def _state(reading: Reading) -> State:
     if reading.verdict is Colour.UNKNOWN or reading.inventory is None:
         return State.UNKNOWN
-    well = reading.verdict is Colour.GREEN and not reading.failed_sessions
-    return State.OK if well else State.CRITICAL
+    return _state_of_known(reading)
 
 
 def _summary(reading: Reading) -> str:
@@ -100,6 +118,11 @@ def _summary(reading: Reading) -> str:
         named = [brief(failure.finding) for failure in reading.failures[:_NAMED]]
         more = [f"{len(reading.failures) - _NAMED} more"] if len(reading.failures) > _NAMED else []
         summary += f" ({', '.join([*named, *more])})"
+    if reading.warnings:
+        first = reading.warnings[0]
+        more = ["…"] if len(reading.warnings) > 1 else []
+        named = [plain(f"{first.place}: {first.found}"), *more]
+        summary += f"; {counted(reading.warnings)} ({', '.join(named)})"
     return _piped(summary)
 
 
@@ -114,6 +137,9 @@ def _details(reading: Reading) -> list[str]:
         lines.append(f"and {len(reading.failures) - _LISTED} more")
     for session in reading.failed_sessions:
         lines.append(plain(f"session {session.name}: {session.state}: {session.detail}"))
+    lines += map(warning, reading.warnings[:_LISTED])
+    if len(reading.warnings) > _LISTED:
+        lines.append(f"and {counted(reading.warnings[_LISTED:])} more")
     return lines
 
 
@@ -128,6 +154,7 @@ def _performance(reading: Reading) -> str:
             f"passed={reading.passed};;;0;{reading.expected}",
             f"failures={len(reading.failures)};;0;0",
             f"sessions_failed={len(reading.failed_sessions)};;0;0",
+            f"warnings={len(reading.warnings)};0;;0",
         ]
     return " ".join(numbers)
 

@@ -54,6 +54,7 @@ class _Families(Collector):
             yield self._invariants()
             yield from self._matrix()
             yield self._sessions()
+            yield from self._warnings()
 
     def _verdict(self) -> Metric:
         text = "1 for the verdict that counts now; a report that does not count is unknown."
@@ -117,6 +118,19 @@ class _Families(Collector):
                 family.add_metric(labels, float(state is session.state))
         return family
 
+    def _warnings(self) -> Iterator[Metric]:
+        text = "How many warnings there are; they change no verdict."
+        yield _gauge("warnings", text, value=len(self._reading.warnings))
+        text = "How many warnings there are of an invariant and a place; an empty name is none."
+        family = _gauge("warning", text, "invariant", "account", "link", "session")
+        places = Counter(
+            tuple(plain(name or "") for name in (one.invariant, one.account, one.link, one.session))
+            for one in self._reading.warnings
+        )
+        for place, count in places.items():
+            family.add_metric(list(place), float(count))
+        yield family
+
 
 class _OfFleet(Collector):
     def __init__(self, fleet: Fleet) -> None:
@@ -154,6 +168,7 @@ class _OfFleet(Collector):
         failed = _gauge("fleet_vm_checks_failed", "How many checks did not pass on a VM.", "vm")
         text = "How many sessions of a VM should run and do not."
         sessions = _gauge("fleet_vm_sessions_failed", text, "vm")
+        warned = _gauge("fleet_vm_warnings", "How many warnings there are of a VM.", "vm")
         for vm in self._fleet.vms:
             reading = vm.reading
             if reading.finished is not None:
@@ -161,7 +176,8 @@ class _OfFleet(Collector):
             if reading.problem is None:
                 failed.add_metric([vm.name], float(len(reading.failures)))
                 sessions.add_metric([vm.name], float(len(reading.failed_sessions)))
-        yield from (finished, failed, sessions)
+                warned.add_metric([vm.name], float(len(reading.warnings)))
+        yield from (finished, failed, sessions, warned)
 
 
 def _gauge(name: str, text: str, *labels: str, value: float | None = None) -> GaugeMetricFamily:

@@ -6,13 +6,16 @@ import json
 from collections.abc import Iterable
 
 from launcher.formats import Shown
-from launcher.formats.words import brief, fields, plain, results, split
+from launcher.formats.words import brief, fields, plain, results, split, warning
 from launcher.reading import Reading
 from launcher.verdict import Colour, Failure
 
 
 def show(reading: Reading) -> Shown:
-    """Return a test point for each check, for each session that is not up, for no verdict."""
+    """Return a test point for each check, for each session that is not up, for no verdict.
+
+    Warnings are comments at the end: a harness shows those, and counts none.
+    """
     points: list[list[str]] = []
 
     def add(passed: bool, description: str, about: Iterable[tuple[str, str]] = ()) -> None:
@@ -30,6 +33,7 @@ def show(reading: Reading) -> Shown:
     if reading.verdict is Colour.UNKNOWN:
         add(False, "verdict_is_known", [("message", plain(reading.summary))])
     lines = ["TAP version 14", f"1..{len(points)}", *(line for point in points for line in point)]
+    lines += [f"# {warning(warned)}" for warned in reading.warnings]
     return Shown("\n".join(lines) + "\n", reading.code)
 
 

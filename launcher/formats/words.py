@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 from invariants.finding import Finding
+from invariants.warning import Warned
 from launcher.reading import Reading
 from launcher.verdict import Failure
 
@@ -34,6 +35,16 @@ def fields(finding: Finding) -> list[tuple[str, str]]:
         ("found", plain(finding.found)),
         ("fix", plain(finding.fix)),
     ]
+
+
+def warning(warned: Warned) -> str:
+    """Return a warning on one line."""
+    return plain(f"warning: {warned.place}: {warned.found}; fix: {warned.fix}")
+
+
+def warning_fields(warned: Warned) -> list[tuple[str, str]]:
+    """Return what a person is told of a warning beside its place, each field on one line."""
+    return [("found", plain(warned.found)), ("fix", plain(warned.fix))]
 
 
 class Result(NamedTuple):

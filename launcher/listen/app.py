@@ -126,11 +126,13 @@ def _is_local(host: str) -> bool:
 
 
 def _health(seen: Seen) -> Answer:
+    from invariants.warning import counted
     from launcher.formats.words import plain
 
     reading = seen.reading
+    warned = f"; {counted(reading.warnings)}" if reading.warnings else ""
     status = "200 OK" if reading.code == 0 else "503 Service Unavailable"
-    return Answer(status, f"{reading.verdict.value}: {plain(reading.summary)}\n")
+    return Answer(status, f"{reading.verdict.value}: {plain(reading.summary)}{warned}\n")
 
 
 def _report(seen: Seen) -> Answer:

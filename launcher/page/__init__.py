@@ -14,7 +14,7 @@ from functools import cache
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from launcher import __version__
-from launcher.formats.words import fields, plain
+from launcher.formats.words import fields, plain, warning_fields
 from launcher.history import History
 from launcher.page.timeline import marks, rows, strip
 from launcher.reading import UNKNOWN, Reading, matrix_of
@@ -25,7 +25,7 @@ OPENING = "<!doctype html>\n<!-- claude-failover -->\n"
 FOLDED = 12
 """With more accounts than that, those that are all right are folded away."""
 LISTED = 200
-"""How many failures are told one by one."""
+"""How many failures, and how many warnings, are told one by one."""
 
 _SIGNS = {Colour.GREEN: "✓", Colour.RED: "✗", Colour.UNKNOWN: "?"}
 
@@ -48,6 +48,8 @@ def page(reading: Reading, history: History, now: float | None = None) -> str:
         since=history.since if history.verdict == reading.verdict.value else None,
         failures=[(one.finding, fields(one.finding)) for one in failures[:LISTED]],
         more=len(failures[LISTED:]),
+        warnings=[(one, warning_fields(one)) for one in reading.warnings[:LISTED]],
+        more_warnings=len(reading.warnings[LISTED:]),
         marks=marks(history, now),
         sessions=() if reading.problem else reading.sessions,
         matrix=matrix_of(reading),

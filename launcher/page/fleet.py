@@ -6,7 +6,7 @@ import time
 
 from launcher.fleet.model import Fleet, Standing
 from launcher.fleet.text import names, sessions
-from launcher.formats.words import fields
+from launcher.formats.words import fields, warning_fields
 from launcher.page import FOLDED, LISTED, drawn
 
 _SIGNS = {Standing.RED: "✗", Standing.UNKNOWN: "?", Standing.NOT_UP: "!", Standing.GREEN: "✓"}
@@ -30,6 +30,10 @@ def fleet_page(fleet: Fleet, now: float | None = None) -> str:
         fleet=fleet,
         failures=[(one, names(one.vms), fields(one.finding)) for one in fleet.shared[:LISTED]],
         more=len(fleet.shared[LISTED:]),
+        warnings=[
+            (one, names(one.vms), warning_fields(one.finding)) for one in fleet.warnings[:LISTED]
+        ],
+        more_warnings=len(fleet.warnings[LISTED:]),
         shown=fleet.vms[: len(fleet.vms) - len(folded)],
         folded=folded[:LISTED],
         named=[vm.name for vm in folded[LISTED:]],

@@ -10,6 +10,7 @@ from typing import Any
 
 from invariants.finding import Finding, shown
 from invariants.inventory import Inventory, InventoryError
+from invariants.warning import Warned, in_order
 from launcher.errors import NotJudged
 from launcher.processes import Process, boot_id
 from launcher.reading.matrix import called_for
@@ -83,6 +84,7 @@ def _decoded(
         passed=int(_number(failover["passed"])),
         failures=tuple(map(_failure, _list(failover["failures"]))),
         sessions=tuple(map(_session, _list(failover["sessions"]))),
+        warned=in_order(*map(_warned, _list(failover.get("warnings", [])))),
         outcomes={test["nodeid"]: outcome(test) for test in document.get("tests", ())},
         max_age=max_age,
         document=document,
@@ -176,6 +178,17 @@ def _failure(entry: Mapping[str, Any]) -> Failure:
         session=_text_or_none(entry["session"]),
     )
     return Failure(_text(entry["nodeid"]), finding)
+
+
+def _warned(entry: Mapping[str, Any]) -> Warned:
+    return Warned(
+        invariant=_text(entry["invariant"]),
+        found=_text(entry["found"]),
+        fix=_text(entry["fix"]),
+        account=_text_or_none(entry["account"]),
+        link=_text_or_none(entry["link"]),
+        session=_text_or_none(entry["session"]),
+    )
 
 
 def _session(entry: Mapping[str, Any]) -> SessionStatus:

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 from invariants.inventory import Inventory
+from invariants.warning import Warned
 from launcher.errors import ExitCode
 from launcher.sessions import SessionState, SessionStatus
 from launcher.verdict import Colour, Failure
@@ -28,7 +29,7 @@ class Reading(NamedTuple):
     ``said`` is the verdict in it, None where there is none; ``problem`` says why that does not
     count now. ``age``, ``started`` and ``finished`` are in seconds, the latter two since the
     epoch. ``inventory`` is None where it is wrong or missing, ``document`` where no report of this
-    version is there.
+    version is there. ``warned`` is empty for a report of a version that had no warnings.
     """
 
     path: str
@@ -44,6 +45,7 @@ class Reading(NamedTuple):
     passed: int = 0
     failures: tuple[Failure, ...] = ()
     sessions: tuple[SessionStatus, ...] = ()
+    warned: tuple[Warned, ...] = ()
     outcomes: Mapping[str, Outcome] = {}
     max_age: float = MAX_AGE
     document: Mapping[str, Any] | None = None
@@ -59,6 +61,11 @@ class Reading(NamedTuple):
         if self.problem:
             return []
         return [session for session in self.sessions if session.state is SessionState.FAILED]
+
+    @property
+    def warnings(self) -> tuple[Warned, ...]:
+        """What the report warns of, as far as it counts. It changes neither verdict nor code."""
+        return () if self.problem else self.warned
 
     @property
     def code(self) -> ExitCode:

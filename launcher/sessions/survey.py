@@ -37,8 +37,7 @@ class Survey:
 
     def __init__(self, inventory: Inventory, environ: Mapping[str, str]) -> None:
         self._inventory = inventory
-        self.option = inventory_option(inventory.path, environ)
-        """What a pasted ``launcher`` command needs to reach the same inventory."""
+        self._option = inventory_option(inventory.path, environ)
         self._label = server_label(inventory.settings.state)
         self.backends: dict[str, Backend] = all_backends(inventory.settings, environ)
         self.kept: dict[str, list[Kept]] = {}
@@ -165,7 +164,7 @@ class Survey:
 
     def warnings(self) -> tuple[Warned, ...]:
         """Return what this look warns of: facts that change no verdict and stop no start."""
-        return warned(self)
+        return warned(self, self._option)
 
     def status(self, session: Session, otherwise: SessionState) -> SessionStatus:
         """Return the state of *session*: running, failed if it runs wrongly, or *otherwise*."""
@@ -260,7 +259,7 @@ class Survey:
         return otherwise, ending
 
     def _down(self, name: str) -> str:
-        return f"launcher down {name}{self.option}"
+        return f"launcher down {name}{self._option}"
 
     def _unrecorded(self, recorded: Mapping[str, Sequence[Kept]]) -> list[Kept]:
         """Return the runs that no backend keeps, but of which marked processes are alive.

@@ -1,7 +1,7 @@
 """What a look at the sessions warns of: one function for each kind of fact.
 
-A new kind is a function from the look to its warnings, listed in ``KINDS``; its invariant gets a
-topic in ``launcher.meanings``.
+A new kind is a function from the look, and what a pasted command needs to reach the inventory, to
+its warnings. It is listed in ``KINDS``, and its invariant gets a topic in ``launcher.meanings``.
 """
 
 from __future__ import annotations
@@ -18,22 +18,22 @@ NOT_IN_INVENTORY = "session_is_in_inventory"
 NOT_LOOKED_AT = "sessions_are_looked_at"
 
 
-def _not_in_inventory(survey: Survey) -> Iterable[Warned]:
+def _not_in_inventory(survey: Survey, option: str) -> Iterable[Warned]:
     """Warn of sessions that run though the inventory does not name them any more."""
     for kept in survey.foreign():
         yield Warned(
             invariant=NOT_IN_INVENTORY,
             found=f"it runs, but the inventory does not name it: {kept.where}",
-            fix=f"launcher down {kept.name}{survey.option}",
+            fix=f"launcher down {kept.name}{option}",
             account=kept.account,
             session=kept.name,
         )
 
 
-KINDS: tuple[Callable[[Survey], Iterable[Warned]], ...] = (_not_in_inventory,)
+KINDS: tuple[Callable[[Survey, str], Iterable[Warned]], ...] = (_not_in_inventory,)
 
 
-def warned(survey: Survey) -> tuple[Warned, ...]:
+def warned(survey: Survey, option: str) -> tuple[Warned, ...]:
     """Return what *survey* warns of. Nothing that goes wrong here keeps a session from starting.
 
     A kind that fails is a fault of claude-failover; it is a warning of its own.
@@ -41,7 +41,7 @@ def warned(survey: Survey) -> tuple[Warned, ...]:
     warnings: list[Warned] = []
     for kind in KINDS:
         try:
-            warnings += kind(survey)
+            warnings += kind(survey, option)
         except Exception as error:
             warnings.append(
                 Warned(

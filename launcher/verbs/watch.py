@@ -74,6 +74,7 @@ def _serve(call: Call, listener: Listener | None) -> None:
         call.output.message,
         ensure_sessions=call.arguments.ensure_sessions,
         also=listener.keep if listener is not None else lambda: None,
+        warn=lambda text: call.output.message(text, is_error=False),
     ) as service:
         try:
             service.run()

@@ -63,9 +63,11 @@ class Service:
         *,
         ensure_sessions: bool = False,
         also: Callable[[], None] = lambda: None,
+        warn: Callable[[str], None] | None = None,
     ) -> None:
         """Take what is watched; *say* gets each change of verdict, and all that goes wrong.
 
+        *warn* gets each warning when it appears; without it *say* does.
         *also* is called about once a second: it must not take long.
         """
         self._inventory = inventory
@@ -78,7 +80,7 @@ class Service:
         self._keeper = identify(os.getpid())
         self._changes = Changes()
         self._runs = Runs(environ, self._wait)
-        self._telling = Telling(environ, say, self._keeper)
+        self._telling = Telling(environ, say, self._keeper, warn or say)
         self._starts = Starts()
         # By the monotonic clock: the first change that no gate has seen yet, the last one, and
         # the first of those that the gate under way is about.

@@ -6,6 +6,7 @@ import os
 from collections.abc import Callable, Iterable, Mapping
 
 from invariants.inventory import Inventory
+from invariants.warning import Warned, counted
 from launcher import history, report
 from launcher.errors import NotJudged
 from launcher.processes import Process
@@ -19,15 +20,24 @@ class Telling:
     """What has been told last, by the report and beside it, and what is to be told again."""
 
     def __init__(
-        self, environ: Mapping[str, str], say: Callable[[str], None], keeper: Process | None
+        self,
+        environ: Mapping[str, str],
+        say: Callable[[str], None],
+        keeper: Process | None,
+        warn: Callable[[str], None],
     ) -> None:
-        """*say* gets each change of verdict, and all that goes wrong, for the journal."""
+        """*say* gets each change of verdict, and all that goes wrong, for the journal.
+
+        *warn* gets each warning once, when it appears.
+        """
         self.notify = Notify(environ)
         self.hook = Hook(environ, say)
         self.may_be_green = True
         """Whether the report may say green: it does not where that is false."""
         self._say = say
         self._keeper = keeper
+        self._warn = warn
+        self._warned: frozenset[Warned] = frozenset()
         self._said: dict[str, str | None] = {}
         self._verdict: str | None = None
         self._published: tuple[int, ...] | None = None
@@ -77,13 +87,23 @@ class Telling:
         self.may_be_green = gate.verdict.colour is Colour.GREEN
         verdict = gate.verdict
         text = _summary(verdict)
-        self.notify.status(text)
+        count = f"; {counted(gate.warnings)}" if gate.warnings else ""
+        self.notify.status(f"{text}{count}")
         self.once("verdict", text)
+        self._warn_of(gate)
         if verdict.colour.value != self._verdict:
             known, self._verdict = self._verdict, verdict.colour.value
             if known is not None or verdict.colour is not Colour.GREEN:
                 self.hook.change(inventory.watch.on_change, _content(inventory))
         return self._published is not None
+
+    def _warn_of(self, gate: Gate) -> None:
+        """Say which warnings are new. A gate that could not be judged ends none of the others."""
+        for warned in gate.warnings:
+            if warned not in self._warned:
+                self._warn(f"warning: {warned}")
+        before = self._warned if gate.verdict.colour is Colour.UNKNOWN else frozenset()
+        self._warned = before.union(gate.warnings)
 
     def take_back(self, inventory: Inventory, reason: str) -> None:
         """Turn the report unknown if it says green, with the lock or without."""

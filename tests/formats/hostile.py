@@ -21,10 +21,12 @@ TEXTS = (
 
 
 def spoil(document: dict[str, Any], text: str) -> dict[str, Any]:
-    """Put *text* wherever a red report takes a text that somebody else may have chosen."""
+    """Put *text* wherever a report takes a text that somebody else may have chosen."""
     failover = document["failover"]
     for failure in failover["failures"]:
         failure |= {"expected": f"/{text}", "found": text, "fix": text, "state": f"s{text}"}
+    names = {"invariant": "session_is_in_inventory", "account": None, "link": None}
+    failover["warnings"] = [{**names, "session": "old", "found": text, "fix": text}]
     failover["host"] = text
     failover["sessions"] = [
         {"name": "api", "account": "primary", "state": "failed", "detail": text}

@@ -16,7 +16,7 @@ _NUMBER = r"-?\d+(\.\d+)?"
 _PERFORMANCE = re.compile(
     rf"[a-z_]+={_NUMBER}(s|%|B|c)?(;({_NUMBER})?(;({_NUMBER})?(;({_NUMBER})?(;({_NUMBER})?)?)?)?)?"
 )
-_FIRST = re.compile(r"CLAUDE_FAILOVER (OK|CRITICAL|UNKNOWN) - ([^|\n]+) \|(.*)")
+_FIRST = re.compile(r"CLAUDE_FAILOVER (OK|WARNING|CRITICAL|UNKNOWN) - ([^|\n]+) \|(.*)")
 
 FIRST_LINES = {
     "green": "CLAUDE_FAILOVER OK - all 24 invariants hold",
@@ -57,7 +57,9 @@ def test_performance_data_is_of_the_guidelines_grammar(told: Told, case: str) ->
 def test_numbers_of_a_red_report(told: Told) -> None:
     told.case("red")
     first = show(told.reading()).text.splitlines()[0]
-    assert first.endswith("s;;;0 passed=23;;;0;24 failures=1;;0;0 sessions_failed=0;;0;0")
+    assert first.endswith(
+        "s;;;0 passed=23;;;0;24 failures=1;;0;0 sessions_failed=0;;0;0 warnings=0;0;;0"
+    )
     assert re.search(r"\| age=\d(\.\d)?s;;900;0 duration=0\.25", first)
 
 

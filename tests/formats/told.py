@@ -19,6 +19,16 @@ from launcher.reading import MAX_AGE, Reading, read_report
 from tests.vm import Vm
 
 CASES = ("green", "red", "unknown", "stale", "missing")
+WARNING = {
+    "invariant": "session_is_in_inventory",
+    "account": "primary",
+    "link": None,
+    "session": "old",
+    "found": "it runs | <still>",
+    "fix": "launcher down old",
+}
+LINE = "warning: session old: it runs | <still>; fix: launcher down old"
+"""The warning as every format has it that shows lines."""
 
 
 class Answer(NamedTuple):
@@ -78,6 +88,12 @@ class Told:
             reason = "no verdict within 30 s, hung at backup projects"
             failover = document["failover"] | {"verdict": "unknown", "reason": reason}
             document = {"failover": failover | {"passed": 0}}
+        self.tell(document)
+
+    def warned(self, colour: str, *warnings: Mapping[str, Any]) -> None:
+        """Make the report a green or a red one with *warnings*, by default with one."""
+        document = self.document(colour)
+        document["failover"]["warnings"] = list(warnings or [WARNING])
         self.tell(document)
 
     def reading(self, max_age: float = MAX_AGE) -> Reading:

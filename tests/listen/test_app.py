@@ -55,6 +55,15 @@ def test_health_is_200_for_green_alone(told: Told, case: str) -> None:
     assert response.body.startswith(f"{case if case in ('green', 'red') else 'unknown'}: ")
 
 
+@pytest.mark.parametrize("colour", ["green", "red"])
+def test_health_counts_warnings_and_is_what_it_is_without(told: Told, colour: str) -> None:
+    told.case(colour)
+    without = ask(told, "/healthz")
+    told.warned(colour)
+    warned = ask(told, "/healthz")
+    assert (without.code, f"{without.body[:-1]}; 1 warning\n") == (warned.code, warned.body)
+
+
 def test_health_is_503_where_a_session_is_not_up(told: Told) -> None:
     document = told.document("green")
     document["failover"]["sessions"][0]["state"] = "failed"

@@ -17,8 +17,8 @@ from tests.formats.told import CASES, Told
 
 MANY = 60
 MANY_VMS = 300
-KINDS = (*CASES, "hostile", "many", "session")
-FLEETS = ("fleet", "fleet-green", "fleet-hostile", "fleet-many")
+KINDS = (*CASES, "hostile", "many", "session", "warned")
+FLEETS = ("fleet", "fleet-green", "fleet-hostile", "fleet-many", "fleet-warned")
 HOUR = 3600.0
 
 
@@ -59,6 +59,8 @@ def drawn(told: Told, kind: str) -> str:
         detail = "it ended at once (exit code 127)"
         document["failover"]["sessions"][0] |= {"state": "failed", "detail": detail}
         told.tell(document)
+    elif kind == "warned":
+        told.warned("green")
     else:
         told.case(kind)
     now, reading = time.time(), told.reading()
@@ -108,9 +110,9 @@ def fleet(kind: str) -> Fleet:
         content = json.dumps(document).encode()
         gathering.add(told(Source(f"reports/{name}/report.json", name, content), 900.0))
 
-    if kind == "fleet-green":
+    if kind in ("fleet-green", "fleet-warned"):
         for number in range(3):
-            add(f"vm-{number}", "green")
+            add(f"vm-{number}", "green" if kind == "fleet-green" else "warned")
         return gathering.fleet()
     for number in range(MANY_VMS if kind == "fleet-many" else 10):
         add(f"vm-{number:03}", MIX[-number % len(MIX)])

@@ -53,8 +53,9 @@ def test_whatever_scrolls_or_unfolds_is_reached_by_key_and_seen_to_be(
     assert all(one["outline"] == "solid" for one in focused)
     kind = view["name"].rsplit("-", 2)[0]
     fixes = [one for one in focused if one["tag"] == "PRE"]
-    expected = {"red": 1, "hostile": 1, "many": 3, "fleet": 1, "fleet-many": 1}
-    assert {**expected, "fleet-hostile": len(TEXTS)}.get(kind, 0) == len(fixes)
+    expected = {"red": 1, "hostile": 2, "many": 3, "fleet": 1, "fleet-many": 1}
+    expected |= {"warned": 1, "fleet-warned": 1, "fleet-hostile": len(TEXTS) + 1}
+    assert expected.get(kind, 0) == len(fixes)
     assert ("SUMMARY" in [one["tag"] for one in focused]) == (
         kind in ("many", "fleet-hostile", "fleet-many")
     )
