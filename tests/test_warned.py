@@ -4,12 +4,19 @@ from __future__ import annotations
 
 import json
 import os
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from invariants.inventory import load
 from invariants.warning import Warned, in_order
+from launcher import boot
+from launcher.interrupts import Interrupts
+from launcher.sessions import warned
+from launcher.sessions.survey import Survey
 from launcher.verdict import Colour, Gate, Verdict, judge
 from launcher.warned import warned_of
 from tests.formats.hostile import TEXTS
@@ -62,9 +69,8 @@ def gate(**fields: Any) -> Gate:
     ],
 )
 def test_place_is_named_as_a_failures_is(names: dict[str, str], place: str) -> None:
-    warned = Warned("it_holds", "found", "fix", **names)
-    assert place == warned.place
-    assert f"{place}: found; fix: fix" == str(warned)
+    one = Warned("it_holds", "found", "fix", **names)
+    assert (place, f"{place}: found; fix: fix") == (one.place, str(one))
 
 
 @pytest.mark.parametrize("text", TEXTS)
@@ -193,9 +199,6 @@ def test_check_that_warns_in_the_name_of_another_is_said_to_be_unreadable(vm: Vm
 
 
 def test_warnings_are_printed_by_pytest_run_by_hand(vm: Vm) -> None:
-    import subprocess
-    import sys
-
     environ = {**vm.environ, **deployed(vm, "a fact")}
     command = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "invariants"]
     done = subprocess.run(
@@ -235,11 +238,11 @@ def test_session_that_the_inventory_does_not_name_is_warned_of(vm: Vm, verb: str
     left_behind(vm)
     done = vm.run(verb, "--json")
     assert 0 == done.returncode
-    warned = not_in_inventory(vm)
-    assert json.loads(done.stdout)["warnings"] == [warned]
-    assert ("green", "primary", None) == (vm.report["verdict"], warned["account"], warned["link"])
-    assert f"it runs, but the inventory does not name it: tail -f {vm.state}" in warned["found"]
-    assert 0 == vm.shell(warned["fix"]).returncode
+    told = not_in_inventory(vm)
+    assert json.loads(done.stdout)["warnings"] == [told]
+    assert ("green", "primary", None) == (vm.report["verdict"], told["account"], told["link"])
+    assert f"it runs, but the inventory does not name it: tail -f {vm.state}" in told["found"]
+    assert 0 == vm.shell(told["fix"]).returncode
     assert 0 == vm.run("check").returncode
     assert [] == vm.report["warnings"]
 
@@ -260,13 +263,22 @@ def test_start_is_not_stopped_by_a_warning_and_is_told_with_it(vm: Vm) -> None:
     not_in_inventory(vm)
 
 
+def test_start_warns_of_what_is_true_after_it(vm: Vm, monkeypatch: pytest.MonkeyPatch) -> None:
+    def of_what_runs(survey: Survey, option: str) -> list[Warned]:
+        return [Warned("sessions", "runs", "", session=name) for name in survey.kept]
+
+    monkeypatch.setattr(warned, "KINDS", (of_what_runs,))
+    vm.write({"api": ["sleep", "600"]})
+    with Interrupts() as interrupts:
+        gate, statuses = boot.up(load(str(vm.inventory)), vm.environ, interrupts)
+    assert ["started"] == [status.state for status in statuses]
+    assert ["api"] == [one.session for one in gate.warnings]
+    assert ["api"] == [one["session"] for one in vm.report["warnings"]]
+
+
 def test_look_that_fails_is_a_warning_and_no_verdict(
     vm: Vm, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from invariants.inventory import load
-    from launcher.sessions import warned
-    from launcher.sessions.survey import Survey
-
     def fails(survey: Survey, option: str) -> tuple[Warned, ...]:
         raise ValueError("nobody thought of it")
 
