@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 import resource
@@ -50,6 +51,16 @@ def holder(state: Path) -> Iterator[subprocess.Popen[str]]:
             process.kill()
 
 
+def is_locked(path: Path) -> bool:
+    """Return whether anybody holds the lock of the file at *path*, as an older version sees it."""
+    with path.open() as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return True
+    return False
+
+
 @pytest.mark.usefixtures("impatient")
 def test_second_launcher_is_told_who_is_at_work(tmp_path: Path, interrupts: Interrupts) -> None:
     with holder(tmp_path) as process:
@@ -57,6 +68,139 @@ def test_second_launcher_is_told_who_is_at_work(tmp_path: Path, interrupts: Inte
         with pytest.raises(Locked, match=told), locked(str(tmp_path), "up", interrupts):
             raise AssertionError("two launchers at once")
     assert 75 == Locked.code
+
+
+@pytest.mark.usefixtures("impatient")
+def test_message_says_that_the_lock_is_never_stale(tmp_path: Path, interrupts: Interrupts) -> None:
+    with holder(tmp_path) as process:
+        told = (
+            rf"/lock: wait for it, or see what it does with: ps -fp {process.pid}; the lock is "
+            "never stale: .* so do not remove it$"
+        )
+        with pytest.raises(Locked, match=told), locked(str(tmp_path), "up", interrupts):
+            raise AssertionError("two launchers at once")
+
+
+@pytest.mark.usefixtures("impatient")
+@pytest.mark.parametrize("left", ["nothing", "an empty file", "an earlier holder's file"])
+def test_lock_file_that_is_removed_lets_nobody_in(
+    tmp_path: Path, interrupts: Interrupts, left: str
+) -> None:
+    with holder(tmp_path) as process:
+        (tmp_path / "lock").unlink()
+        if left != "nothing":
+            content = "" if left == "an empty file" else "pid 1, launcher up\n"
+            (tmp_path / "lock").write_text(content)
+        told = rf"another launcher is at work \(pid {process.pid} \(\w+.*\)\): {tmp_path}/lock: "
+        with pytest.raises(Locked, match=told), locked(str(tmp_path), "up", interrupts):
+            raise AssertionError("two launchers at once")
+
+
+@pytest.mark.usefixtures("impatient")
+def test_lock_file_at_the_default_place_that_is_removed_lets_nobody_in(
+    tmp_path: Path, interrupts: Interrupts
+) -> None:
+    default, before, after = (str(tmp_path / name) for name in ("default", "before", "after"))
+    with locked(before, "up", interrupts, also=default):
+        os.unlink(f"{default}/lock")
+        with pytest.raises(Locked), locked(after, "up", interrupts, also=default):
+            pytest.fail("two launchers are at work")
+
+
+@pytest.mark.usefixtures("impatient")
+def test_launcher_of_an_older_version_keeps_others_out(
+    tmp_path: Path, interrupts: Interrupts
+) -> None:
+    """It locks the file only, and may still be at work while its package is upgraded."""
+    with (tmp_path / "lock").open("w") as file:
+        file.write("pid 4711, launcher adopt\n")
+        file.flush()
+        fcntl.flock(file, fcntl.LOCK_EX)
+        told = r"another launcher is at work \(pid 4711, launcher adopt\)"
+        with pytest.raises(Locked, match=told), locked(str(tmp_path), "up", interrupts):
+            raise AssertionError("two launchers at once")
+    with locked(str(tmp_path), "up", interrupts):
+        assert is_locked(tmp_path / "lock")
+
+
+def test_launcher_that_waited_for_a_removed_file_takes_the_one_at_the_path(
+    tmp_path: Path, interrupts: Interrupts, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    old = (tmp_path / "lock").open("w")
+    fcntl.flock(old, fcntl.LOCK_EX)
+
+    def sleep(seconds: float) -> None:
+        (tmp_path / "lock").unlink()
+        old.close()
+
+    monkeypatch.setattr(interrupts, "sleep", sleep)
+    with locked(str(tmp_path), "up", interrupts):
+        assert f"pid {os.getpid()}, launcher up\n" == (tmp_path / "lock").read_text()
+        assert is_locked(tmp_path / "lock")
+
+
+def test_state_directory_that_was_replaced_meanwhile_is_locked_where_it_is_now(
+    tmp_path: Path, interrupts: Interrupts, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    state = tmp_path / "state"
+    state.mkdir()
+    old = (state / "lock").open("w")
+    fcntl.flock(old, fcntl.LOCK_EX)
+
+    def sleep(seconds: float) -> None:
+        state.rename(tmp_path / "gone")
+        old.close()
+
+    monkeypatch.setattr(interrupts, "sleep", sleep)
+    monkeypatch.setattr("launcher.lock.PATIENCE", 0.2)
+    with locked(str(state), "up", interrupts):
+        assert (state / "lock").read_text().startswith("pid ")
+        with pytest.raises(Locked), locked(str(state), "down", interrupts, patience=0):
+            pytest.fail("two launchers are at work")
+
+
+@pytest.mark.usefixtures("impatient")
+def test_default_place_that_leads_to_the_state_directory_is_no_second_lock(
+    tmp_path: Path, interrupts: Interrupts
+) -> None:
+    (tmp_path / "state").mkdir()
+    (tmp_path / "default").symlink_to("state")
+    with locked(str(tmp_path / "state"), "up", interrupts, also=str(tmp_path / "default")):
+        assert (tmp_path / "state" / "lock").exists()
+
+
+_ROUND = """\
+import fcntl, os, sys, time
+from launcher.errors import Locked
+from launcher.interrupts import Interrupts
+from launcher.lock import locked
+until = time.monotonic() + float(sys.argv[2])
+rounds = 0
+with Interrupts() as interrupts, open(sys.argv[1] + "/alone") as alone:
+    while time.monotonic() < until:
+        try:
+            with locked(sys.argv[1], "up", interrupts, patience=0):
+                fcntl.flock(alone, fcntl.LOCK_EX | fcntl.LOCK_NB)  # raises if there are two
+                time.sleep(0.001)
+                fcntl.flock(alone, fcntl.LOCK_UN)
+                rounds += 1
+        except Locked:
+            pass
+print(rounds)
+"""
+
+
+def test_no_two_launchers_work_while_the_lock_file_is_removed_all_the_time(tmp_path: Path) -> None:
+    (tmp_path / "alone").touch()
+    command = [sys.executable, "-c", _ROUND, str(tmp_path), "1.5"]
+    launchers = [
+        subprocess.Popen(command, cwd=CHECKOUT, text=True, stdout=subprocess.PIPE) for _ in range(3)
+    ]
+    while any(launcher.poll() is None for launcher in launchers):
+        (tmp_path / "lock").unlink(missing_ok=True)
+    rounds = [int(launcher.communicate()[0]) for launcher in launchers]
+    assert [0, 0, 0] == [launcher.returncode for launcher in launchers]
+    assert sum(rounds) > 10
 
 
 def test_second_launcher_waits_for_the_first(tmp_path: Path, interrupts: Interrupts) -> None:
