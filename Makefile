@@ -6,7 +6,7 @@ PYTEST_FLAGS ?=
 BENCHMARKS ?= gate cli peers scale sessions adopt watch fleet
 BENCH_RESULTS ?= benchmarks/results
 
-.PHONY: run test thorough boot rollout claude page claude-docs lint coverage mutation faults soak bench bench-docs wheel clean
+.PHONY: run test thorough boot rollout claude claude-next claude-docs page lint coverage mutation faults soak bench bench-docs wheel clean
 
 run: $(VENV)/.installed  ## the main job on the bundled example
 	examples/run $(BIN)
@@ -23,14 +23,17 @@ boot: $(VENV)/.tools  ## scenarios on a Debian that boots (root, systemd-contain
 rollout: $(VENV)/.rollout  ## the Ansible role, on five machines that boot (as make boot; ssh, iproute2)
 	$(BIN)/python -m pytest -q -n 2 $(PYTEST_FLAGS) tests/rollout
 
-claude: $(VENV)/.tools  ## the tests with the real Claude Code, from npm, on two cores
+claude: $(VENV)/.tools  ## the tests with the real Claude Code, pinned versions from npm, on two cores
 	$(BIN)/python -m pytest -q -n 2 $(PYTEST_FLAGS) tests/claude
+
+claude-next: $(VENV)/.tools  ## the same with npm's newest (CLIENT=NUMBER: that one), and what differs; not for CI
+	$(BIN)/python -m pytest -q -n 2 $(PYTEST_FLAGS) --client $(or $(CLIENT),latest) tests/claude
 
 page: $(VENV)/.tools  ## the page in a real browser (chromium, node, npm; PICTURES=DIR keeps what it looks like)
 	$(BIN)/python -m pytest -q $(PYTEST_FLAGS) $(if $(PICTURES),--pictures $(PICTURES)) tests/page
 
-claude-docs: $(VENV)/.tools  ## measures docs/broken-links.md anew
-	$(BIN)/python -m pytest -q -n 2 --rewrite tests/claude/test_broken_links.py
+claude-docs: $(VENV)/.tools  ## the tables of docs/claude-code.md and docs/broken-links.md, from tests/claude/facts.py
+	$(BIN)/python -m tests.claude.tables
 
 lint: $(VENV)/.tools  ## types, style, layout
 	$(BIN)/ruff check .

@@ -23,7 +23,7 @@ from typing import Any
 from tests.claude.stub import Stub
 from tests.vm import Vm, wait_until
 
-_SECONDS = 90.0
+CALM = 90.0
 """What anything may take on a machine with other work to do."""
 
 # At the end: the option takes all words that follow it.
@@ -102,7 +102,7 @@ class Cli:
         """Run the launcher where its sessions reach the stub, and nothing but a login is theirs."""
         own = ("ANTHROPIC_API_KEY", "CLAUDE_CONFIG_DIR")
         environ = {k: v for k, v in self.environ("primary").items() if k not in own}
-        return self.vm.run(*arguments, environ=environ, timeout=2 * _SECONDS, **popen)
+        return self.vm.run(*arguments, environ=environ, timeout=2 * CALM, **popen)
 
     def keep(self, prompt: str, *, session: str = "work") -> None:
         """Write an inventory with a session of the launcher's that says *prompt* at each start."""
@@ -135,7 +135,7 @@ class Cli:
     ) -> subprocess.CompletedProcess[str]:
         """Run ``claude -p`` to its end."""
         with self.start(account, *arguments, prefix=prefix) as process:
-            output, error = process.communicate(timeout=_SECONDS)
+            output, error = process.communicate(timeout=CALM)
         return subprocess.CompletedProcess(process.args, process.returncode, output, error)
 
     def open(self, account: str, *arguments: str) -> Terminal:
@@ -211,7 +211,7 @@ class Terminal:
             return None
         return 128 + int(number) if number else int(status)
 
-    def wait_for(self, words: str, seconds: float = _SECONDS) -> None:
+    def wait_for(self, words: str, seconds: float = CALM) -> None:
         """Wait until *words* are to be seen."""
         try:
             wait_until(lambda: words in self.screen, f"the terminal shows {words!r}", seconds)

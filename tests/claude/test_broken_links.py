@@ -11,13 +11,10 @@ import pytest
 
 from tests.claude.broken import BREAK
 from tests.claude.cli import Cli, turns_of
-from tests.claude.install import NEWEST
-from tests.claude.page import Page
+from tests.claude.facts import COST
+from tests.claude.known import Known
 from tests.claude.stub import Answer, ToolUse
 from tests.vm import LINKS, UNPRIVILEGED, Vm, snapshot
-
-GATE = 4
-COLUMNS = {NEWEST: 1, "2.1.197": 2, "2.0.76": 3}
 
 ECHO = ToolUse("Bash", {"command": "echo variable=$OF_THE_SESSION", "description": "look"})
 STORED = {"session-env": "{}/*hook*", "file-history": "{}/*@v*", "projects": "*/{}.jsonl"}
@@ -112,20 +109,17 @@ def cause(standard_error: str) -> str:
 
 @pytest.mark.parametrize("link", LINKS)
 @pytest.mark.parametrize("state", BREAK)
-def test_claude_code_alone(claude: Cli, page: Page, state: str, link: str) -> None:
+def test_claude_code_alone(claude: Cli, known: Known, state: str, link: str) -> None:
     BREAK[state](claude.vm, claude.vm.entry("primary", link))
     case = Case(claude, link, str(uuid4()))
     ending = case.under_primary()
     where = case.where()
-    measured = f"{ending}; {where}; {case.under_backup()}"
-    known = claude.version if claude.version in COLUMNS else NEWEST
-    page.name_column([link], COLUMNS[known], claude.version)
-    page.compare(link, state, COLUMNS[known], measured)
+    known.hold_cost(link, state, f"{ending}; {where}; {case.under_backup()}")
 
 
 @pytest.mark.parametrize("link", LINKS)
 @pytest.mark.parametrize("state", BREAK)
-def test_with_the_gate(vm: Vm, page: Page, state: str, link: str) -> None:
+def test_with_the_gate(vm: Vm, state: str, link: str) -> None:
     started = vm.root / "started"
     vm.write({"work": ["/bin/sh", "-c", f"touch {started}; exec sleep 600"]})
     BREAK[state](vm, vm.entry("primary", link))
@@ -138,4 +132,4 @@ def test_with_the_gate(vm: Vm, page: Page, state: str, link: str) -> None:
     assert before == snapshot(*watched)
     (failure,) = vm.report["failures"]
     assert link == failure["link"]
-    page.compare(link, state, GATE, f"refused: {failure['state']}")
+    assert COST[state][2] == failure["state"]

@@ -14,6 +14,8 @@ import pytest
 from invariants.model import Account, Session
 from invariants.readiness import judge_login, judge_readiness
 from tests.claude.cli import Cli, Terminal, key_of
+from tests.claude.facts import VERSIONS
+from tests.claude.known import Known
 from tests.vm import wait_until
 
 QUESTIONS = {
@@ -71,6 +73,18 @@ def repository_of_a_worktree(place: Path, state: dict[str, Any]) -> None:
     trust(state, main)
 
 
+def repository_of_a_submodule(place: Path, state: dict[str, Any]) -> None:
+    library, main = place.parent / "library", place.parent
+    for repository in (library, main):
+        repository.mkdir(exist_ok=True)
+        git(repository, "init")
+        git(repository, "commit", "--allow-empty", "-m", "first")
+    place.rmdir()
+    local = ["-c", "protocol.file.allow=always"]
+    git(main, *local, "submodule", "add", str(library), place.name)
+    trust(state, main)
+
+
 def symlink_by_its_target(place: Path, state: dict[str, Any]) -> Path:
     link = place.parent / "link"
     link.symlink_to(place)
@@ -85,30 +99,18 @@ def symlink_by_its_name(place: Path, state: dict[str, Any]) -> Path:
     return link
 
 
-def not_onboarded(place: Path, state: dict[str, Any]) -> None:
-    trust(state, place)
-    del state["hasCompletedOnboarding"]
-
-
 PLACES: Mapping[Prepare, str | None] = {
-    itself: None,
-    nothing: "trust",
-    parent: None,
-    above_a_repository: "trust",
-    root_of_a_repository: None,
-    repository_of_a_worktree: None,
-    symlink_by_its_target: None,
-    symlink_by_its_name: "trust",
-    not_onboarded: "first start",
+    itself: "the directory itself",
+    nothing: None,
+    parent: "a parent of it, outside a git repository",
+    above_a_repository: "a parent of that root",
+    root_of_a_repository: "the root of its repository",
+    repository_of_a_worktree: "the repository of a worktree (if it knows the worktree)",
+    repository_of_a_submodule: "a repository, for its submodule",
+    symlink_by_its_target: "the directory itself",
+    symlink_by_its_name: None,
 }
-"""What the newest version asks."""
-
-OLDER: Mapping[tuple[str, Prepare], str | None] = {
-    ("2.0.76", above_a_repository): None,
-    ("2.1.197", above_a_repository): None,
-    ("2.0.76", repository_of_a_worktree): "trust",
-}
-"""Where an older version differs from the newest, which the invariants follow."""
+"""What has a record of trust, as the table of facts calls it; None counts with no version."""
 
 
 def question(terminal: Terminal) -> str | None:
@@ -145,7 +147,9 @@ def judged(claude: Cli, *words: str) -> str | None:
 
 
 @pytest.mark.parametrize("prepare", PLACES, ids=lambda one: str(one.__name__))
-def test_what_stops_a_start_is_foretold(claude: Cli, prepare: Prepare) -> None:
+def test_directory_that_is_not_trusted_is_foretold(
+    claude: Cli, known: Known, prepare: Prepare
+) -> None:
     place = claude.directory / "src" / "api"
     place.mkdir(parents=True)
     state = state_of(claude)
@@ -154,10 +158,24 @@ def test_what_stops_a_start_is_foretold(claude: Cli, prepare: Prepare) -> None:
     foretold = judged(claude)
     asked = question(claude.open("primary"))
 
-    assert OLDER.get((claude.version, prepare), PLACES[prepare]) == asked
-    assert {None: None, "trust": "not-trusted", "first start": "not-onboarded"}[
-        PLACES[prepare]
-    ] == foretold
+    fact = PLACES[prepare]
+    assert asked in (None, "trust")
+    if fact is None:
+        assert ("trust", "not-trusted") == (asked, foretold)
+    else:
+        known.hold(fact, "asks" if asked else "counts")
+        strictest = Known(VERSIONS[0])[fact]  # the invariants go by the newest version
+        assert {"counts": None, "asks": "not-trusted"}[str(strictest)] == foretold
+
+
+def test_first_start_is_foretold(claude: Cli) -> None:
+    state = state_of(claude)
+    trust(state, claude.directory)
+    del state["hasCompletedOnboarding"]
+    (claude.vm.home("primary") / ".claude.json").write_text(json.dumps(state))
+
+    assert "not-onboarded" == judged(claude)
+    assert "first start" == question(claude.open("primary"))
 
 
 @pytest.mark.parametrize(
@@ -220,7 +238,7 @@ OAUTH = {"accessToken": "sk-ant-oat01-none", "scopes": ["user:inference"], "expi
     ],
 )
 def test_what_is_no_login_is_foretold(
-    claude: Cli, monkeypatch: pytest.MonkeyPatch, name: str, content: dict[str, Any]
+    claude: Cli, known: Known, monkeypatch: pytest.MonkeyPatch, name: str, content: dict[str, Any]
 ) -> None:
     home = claude.vm.home("primary")
     (home / name).write_text(json.dumps({"hasCompletedOnboarding": True, **content}))
@@ -232,3 +250,5 @@ def test_what_is_no_login_is_foretold(
 
     assert (finding is None) == (done.returncode == 0), done.stdout
     assert (finding is None) == (len(claude.stub.turns) > 0)
+    if finding is not None:
+        known.hold("without a login `-p` says", done.stdout.partition(" ·")[0])

@@ -1,0 +1,122 @@
+"""What each version of Claude Code does: the one table that the tests and the documents read.
+
+Data only. `tests/claude/known.py` reads it for the tests, which measure the same with the real
+client; `make claude-docs` writes the tables of docs/claude-code.md and docs/broken-links.md from
+it, and `make test` fails if a document says something else.
+
+To take a new version: `make claude-next` shows what differs, VERSIONS and the columns here get it,
+and `make claude-docs` brings the documents along.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+VERSIONS = ("2.1.332", "2.1.197", "2.1.150", "2.0.76")
+"""What CI runs, newest first: the newest when this was measured, what npm takes by itself on node
+20, an earlier 2.1, and the last 2.0. Each row below has one value for each, in this order."""
+
+LEFT_OUT: Mapping[str, Mapping[str, str]] = {
+    "2.1.150": {
+        "test_broken_links": "27 slow cells, measured once: those of 2.1.197",
+        "test_switch": "its note is about another id for a moment after `--resume`, and `switch`"
+        " takes that for a conversation that went over to another one",
+    },
+}
+"""Files of tests that a version does not run, and why."""
+
+Value = bool | int | str
+
+PROCESS: Mapping[str, tuple[Value, Value, Value, Value]] = {
+    "notes itself in `sessions/PID.json`": (True, True, True, False),
+    "the note of `-p` has a `status`": (True, False, False, False),
+    "`/proc/PID/cmdline` has the arguments": (True, True, True, False),
+    "sign of the prompt": ("❯", "❯", "❯", ">"),
+    "exit code at SIGHUP, with `-p`": (129, 129, 129, -1),
+    "half of an answer, at SIGINT": ("kept, marked", "gone", "gone", "gone"),
+    "half of an answer, at SIGTERM": ("gone", "gone", "gone", "gone"),
+    "half of an answer, at SIGHUP": ("gone", "gone", "gone", "gone"),
+    "half of an answer, at SIGKILL": ("gone", "gone", "gone", "gone"),
+}
+"""How a running client can be seen, and how it ends. -1 is death by the signal."""
+
+COMMANDS: Mapping[str, tuple[Value, Value, Value, Value]] = {
+    "SIGTERM, command in the foreground": ("ends", "survives", "survives", "survives"),
+    "SIGTERM, command in the background": ("ends", "ends", "survives", "survives"),
+    "SIGKILL, command in the foreground": ("survives", "survives", "survives", "survives"),
+    "SIGKILL, command in the background": ("survives", "survives", "survives", "survives"),
+}
+"""What becomes of a command of the Bash tool when its client ends."""
+
+CONVERSATION: Mapping[str, tuple[Value, Value, Value, Value]] = {
+    "a session without a prompt leaves an empty transcript": (False, False, False, True),
+    "`--resume` finds an id from another directory": (True, False, False, False),
+    "`/rewind` after `--resume` offers the code": (True, True, True, False),
+    "without a login `-p` says": (
+        "Not logged in",
+        "Not logged in",
+        "Not logged in",
+        "Invalid API key",
+    ),
+}
+"""What becomes of a conversation's id, its edits, and a prompt that nobody may send."""
+
+TRUST: Mapping[str, tuple[Value, Value, Value, Value]] = {
+    "the directory itself": ("counts", "counts", "counts", "counts"),
+    "a parent of it, outside a git repository": ("counts", "counts", "counts", "counts"),
+    "the root of its repository": ("counts", "counts", "counts", "counts"),
+    "a parent of that root": ("asks", "counts", "counts", "counts"),
+    "the repository of a worktree (if it knows the worktree)": (
+        "counts",
+        "counts",
+        "counts",
+        "asks",
+    ),
+    "a repository, for its submodule": ("asks", "counts", "counts", "counts"),
+}
+"""Whether a record of trust for a path lets a session start in a directory."""
+
+HOME: Mapping[str, tuple[Value, Value, Value, Value]] = {
+    "entries of a session outside the three links": ("none", "tasks", "tasks", "debug, todos"),
+    "tool for a list of things to do, with `-p`": ("none", "TaskCreate", "TaskCreate", "TodoWrite"),
+    "has a memory, in `projects/…/memory`": (True, True, True, False),
+}
+"""What a home keeps of a session beside what the links share."""
+
+TABLES = {
+    "process": PROCESS,
+    "commands": COMMANDS,
+    "conversation": CONVERSATION,
+    "trust": TRUST,
+    "home": HOME,
+}
+"""The tables of docs/claude-code.md, by the name in their marks."""
+
+COST: Mapping[str, tuple[str, str, str]] = {
+    "is missing": ("in that home only", "lost", "missing"),
+    "is an empty directory": ("in that home only", "lost", "empty-directory"),
+    "is a real directory": ("in that home only", "lost", "real-directory"),
+    "is a file": ("nowhere", "lost", "file"),
+    "dangles": ("nowhere", "lost", "divergent"),
+    "leads elsewhere": ("elsewhere", "lost", "divergent"),
+    "leads over a second link": ("shared", "kept", "chained"),
+    "is a loop": ("nowhere", "lost", "loop"),
+    "has a read-only target": ("nowhere", "lost", "no-access"),
+}
+"""What a broken entry costs, with every version and behind every link: where the state is then,
+whether the next account has it, and what the gate calls it."""
+
+SILENT = "rc 0, silent"
+_FAILS = f"{SILENT}, tools fail"
+ENDINGS: Mapping[tuple[str, str], tuple[str, str, str, str]] = {
+    ("session-env", "is a file"): (SILENT, _FAILS, _FAILS, _FAILS),
+    ("session-env", "dangles"): (SILENT, _FAILS, _FAILS, _FAILS),
+    ("session-env", "is a loop"): (SILENT, _FAILS, _FAILS, "rc 1, `ELOOP`"),
+    ("session-env", "has a read-only target"): (SILENT, _FAILS, _FAILS, _FAILS),
+    ("file-history", "is a loop"): (SILENT, SILENT, SILENT, "rc 1, `ELOOP`"),
+    ("projects", "is a file"): (SILENT, SILENT, SILENT, "rc 1, `ENOTDIR`"),
+    ("projects", "dangles"): (SILENT, SILENT, SILENT, "rc 1, `ENOENT`"),
+    ("projects", "is a loop"): (SILENT, SILENT, SILENT, "rc 1, `ELOOP`"),
+    ("projects", "has a read-only target"): (SILENT, SILENT, SILENT, "rc 1, `EACCES`"),
+}
+"""How a session ends behind a link (exit code, standard error), if not always `SILENT`."""
