@@ -32,6 +32,7 @@ from launcher.processes import Process, boot_id, identify
 KIND = "holders"
 _NO_LOCKS = frozenset({errno.ENOLCK, errno.EOPNOTSUPP, errno.ENOSYS, errno.EINVAL})
 _USUAL = 9  # the descriptor that the trampoline opens
+_STOP = "stop it there: launcher down {}"
 
 
 class Place(NamedTuple):
@@ -101,6 +102,14 @@ class Hold(NamedTuple):
     place: Place | None = None
     proved: bool = False
     file: tuple[int, int] | None = None
+
+    def is_of(self, process: Process) -> bool:
+        """Tell whether *process* has the lock's file open."""
+        return self.file is not None and has_open(process, self.file)
+
+    def holders(self) -> list[Process]:
+        """Return the processes that are seen to have the lock's file open, but this one."""
+        return [] if self.file is None else _visible_holders(self.file)
 
     def may_run_elsewhere(self, here: Place) -> bool:
         """Tell whether the record of another machine is all there is to go by."""
@@ -210,9 +219,7 @@ def confirm(state: str, name: str, processes: Iterable[Process]) -> None:
     Raises OSError and Unavailable.
     """
     hold = look(state, name)
-    if hold.lock is not Lock.HELD or hold.file is None:
-        return
-    if any(has_open(process, hold.file) for process in processes):
+    if hold.lock is Lock.HELD and hold.file and any(map(hold.is_of, processes)):
         _write(state, name, hold.file[1])
 
 
@@ -251,8 +258,7 @@ def _is(path: str, file: tuple[int, int]) -> bool:
     return False
 
 
-def visible_holders(file: tuple[int, int]) -> list[Process]:
-    """Return the processes that are seen to have *file* (device and inode) open, but this one."""
+def _visible_holders(file: tuple[int, int]) -> list[Process]:
     found = []
     for name in os.listdir("/proc"):
         if name.isdigit() and int(name) != os.getpid() and os.access(f"/proc/{name}/fd", os.R_OK):
@@ -260,6 +266,32 @@ def visible_holders(file: tuple[int, int]) -> list[Process]:
             if process is not None and has_open(process, file):
                 found.append(process)
     return found
+
+
+def runs_out_of_sight(hold: Hold, name: str, here: Place) -> str:
+    """Say of the session *name*, which runs where no process of it is seen, where to stop it."""
+    place = hold.place
+    if place is None:
+        where = "in another container, or on another host"
+    elif here.is_another_machine(place):
+        where = f"on the host {place.host}"
+    else:
+        where = f"in another container or pid namespace (host name {place.host})"
+    proof = "its lock is held" if hold.lock is Lock.HELD else "its backend says so"
+    return f"runs out of sight {where}, and was not touched: {proof}; {_STOP.format(name)}"
+
+
+def may_run_elsewhere(hold: Hold, name: str, option: str) -> str:
+    """Say of the session *name*, of which only the record of another machine is left, what to do.
+
+    *option* is what a pasted command needs to reach the same inventory.
+    """
+    host = "?" if hold.place is None else hold.place.host
+    return (
+        f"may run on the host {host}, which started it last, and no lock proves that it ended; "
+        f"{_STOP.format(name)}; if that host is gone: "
+        f"launcher down {name} --forget-host {host}{option}"
+    )
 
 
 def machine_id() -> str | None:

@@ -18,12 +18,12 @@ from launcher.sessions import (
     holders,
 )
 from launcher.sessions.groups import VARIABLE, Mark, look
-from launcher.sessions.holders import Hold, Lock, Place
+from launcher.sessions.holders import Hold, Lock, Place, may_run_elsewhere, runs_out_of_sight
 from launcher.sessions.tmux import SERVER_NAME, TmuxBackend, label_of_server, server_label
 from launcher.sessions.warned import warned
 
 _LOOKS = 3
-"""How often a lock is held against what is seen: a session may end, or begin, in between."""
+"""How often what seems out of sight is looked at."""
 
 
 class Survey:
@@ -47,65 +47,30 @@ class Survey:
         self.look()
 
     def look(self) -> None:
-        """Look at everything again.
+        """Look at everything again: at processes first, at locks then.
 
-        At the locks first: the holder of one that is held then, and still is in the end, must have
-        been seen in between.
+        What begins or ends in between looks out of sight, so that such a thing is looked at again.
         """
         for _ in range(_LOOKS):
-            held = {name: hold for name, hold in self._holds().items() if hold.lock is Lock.HELD}
             self._look_at_processes()
             self.hidden, self._unmarked = {}, {}
-            for name, hold in self._holds().items():
-                if hold.lock is not Lock.HELD or name in held:
-                    self._match(name, hold)
+            for name in sorted({one.name for one in self._inventory.sessions} | set(self.kept)):
+                self._match(name, holders.look(self._inventory.settings.state, name))
             if not self.hidden and not self._unmarked:
                 return
 
-    def _holds(self) -> dict[str, Hold]:
-        """Return the locks of all sessions that are named, or that a backend keeps."""
-        names = {session.name for session in self._inventory.sessions} | set(self.kept)
-        state = self._inventory.settings.state
-        return {name: holders.look(state, name) for name in sorted(names)}
-
     def _match(self, name: str, hold: Hold) -> None:
         """Hold the lock of the session *name* against what is seen of it."""
-        if any(kept.hidden for kept in self.kept.get(name, [])):
-            self.hidden[name] = self._told_of_hidden(name, hold)
-        elif hold.may_run_elsewhere(self._here):
-            self.hidden[name] = self._told_of_record(name, hold)
-        elif hold.lock is Lock.HELD and hold.file is not None:
-            members = [one for kept in self.kept.get(name, []) for one in self.members(kept)]
-            if any(holders.has_open(process, hold.file) for process in members):
-                return
-            if found := holders.visible_holders(hold.file):
-                self._unmarked[name] = [one for one in found if one not in members]
+        kept = self.kept.get(name, [])
+        members = [one for run in kept for one in self.members(run)]
+        is_held_here = hold.lock is Lock.HELD and any(hold.is_of(one) for one in members)
+        if any(run.hidden for run in kept) or (hold.lock is Lock.HELD and not is_held_here):
+            if found := [one for one in hold.holders() if one not in members]:
+                self._unmarked[name] = found
             else:
-                self.hidden[name] = self._told_of_hidden(name, hold)
-
-    def _told_of_hidden(self, name: str, hold: Hold) -> str:
-        place, here = hold.place, self._here
-        if place is None:
-            where = "in another container, or on another host"
-        elif here.is_another_machine(place):
-            where = f"on the host {place.host}"
-        else:
-            where = f"in another container or pid namespace (host name {place.host})"
-        lock = holders.path_of(self._inventory.settings.state, name)
-        proof = f"its lock is held: {lock}" if hold.lock is Lock.HELD else "its backend says so"
-        return (
-            f"runs out of sight {where}, and was not touched; {proof}; "
-            f"stop it there: launcher down {name}"
-        )
-
-    def _told_of_record(self, name: str, hold: Hold) -> str:
-        assert hold.place is not None
-        host = hold.place.host
-        return (
-            f"may run on the host {host}, which started it last, and no lock proves that it ended; "
-            f"stop it there (launcher down {name}), or if that host is gone: "
-            f"launcher down {name} --forget-host {host}{self._option}"
-        )
+                self.hidden[name] = runs_out_of_sight(hold, name, self._here)
+        elif hold.may_run_elsewhere(self._here):
+            self.hidden[name] = may_run_elsewhere(hold, name, self._option)
 
     def _look_at_processes(self) -> None:
         """Look at the records, and hold what they call dead against what runs after that."""

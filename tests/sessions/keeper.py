@@ -17,6 +17,7 @@ from launcher.interrupts import Interrupts
 from launcher.manager import Manager
 from launcher.sessions import Backend, Kept, Start
 from launcher.sessions.environment import session_environment
+from launcher.sessions.holders import prepare
 from launcher.sessions.process import ProcessBackend
 from launcher.sessions.systemd import SystemdBackend
 from launcher.sessions.tmux import TmuxBackend
@@ -82,7 +83,9 @@ class Keeper:
         given = session_environment(session, home, {**self.environ, **(environ or {})})
         program = find_program(command[0], where, self.environ)
         assert program is not None
-        self.backend.start(Start(session, home, program, given, str(self.vm.inventory)))
+        lock = prepare(str(self.vm.state), name)
+        inventory = str(self.vm.inventory)
+        self.backend.start(Start(session, home, program, given, inventory, lock=lock))
 
     def kept(self, name: str = "work") -> Kept:
         """Return the one session called *name*, as a later launcher sees it."""

@@ -134,7 +134,7 @@ def test_process_that_has_the_lock_is_found_without_a_mark(vm: Vm, holder: int) 
         hold = holders.look(str(vm.state), "api")
         assert (Lock.HELD, None, False) == (hold.lock, hold.place, hold.proved)
         assert hold.file is not None
-        assert [child] == [one.pid for one in holders.visible_holders(hold.file)]
+        assert [child] == [one.pid for one in hold.holders()]
     finally:
         os.kill(child, signal.SIGKILL)
         os.waitpid(child, 0)

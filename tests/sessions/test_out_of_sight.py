@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 from collections.abc import Iterator
 from contextlib import ExitStack
@@ -66,6 +67,29 @@ def test_session_out_of_sight_is_named_by_every_verb_and_touched_by_none(
     assert before == world.vm.processes()
     code, entry = world.call("up", prefix=first.prefix)  # status: the report is of another boot
     assert (0, "running") == (code, entry["state"]), entry
+
+
+@WITHOUT_TMUX
+def test_session_that_an_earlier_build_started_is_seen_by_the_word_of_its_tmux_server(
+    vm: Vm,
+) -> None:
+    """It holds no lock. Its server answers from another place, where its pids mean nothing here."""
+    with ExitStack() as stack:
+        world = World(vm, "tmux", stack)
+        first, second = (world.make(host) for host in ("one", "two"))
+        assert 0 == vm.run("up", prefix=first.prefix).returncode
+        shutil.rmtree(vm.state / "holders")
+        before = vm.processes()
+        for verb in ("up", "down", "status"):
+            code, entry = world.call(verb, prefix=second.prefix)
+            assert (69, "failed") == (code, entry["state"]), (verb, entry)
+            assert "its backend says so" in entry["detail"]
+        vm.write({"api": SLEEP, "docs": SLEEP}, backend="tmux")
+        assert 69 == vm.run("up", prefix=second.prefix).returncode
+        docs = vm.report["sessions"][1]
+        assert ("docs", "failed") == (docs["name"], docs["state"])
+        assert "where what it starts cannot be seen" in docs["detail"]
+        assert before == vm.processes()
 
 
 def test_session_of_a_container_that_is_seen_from_outside_is_not_started_twice(
