@@ -22,7 +22,7 @@ def holder(descriptor: int, state: int | None) -> tuple[int | None, str]:
     signed = "" if state is None else _signature(state)
     match = re.match(r"pid (\d+),", signed)
     claimed = int(match[1]) if match else None
-    listed = None if claimed and descriptor != state else _listed(os.fstat(descriptor))
+    listed = None if claimed and descriptor != state else listed_holder(descriptor)
     if listed not in (None, claimed):
         return listed, f" ({Process(listed, 0)})"
     return claimed, f" ({signed})" if signed else ""
@@ -36,7 +36,9 @@ def _signature(state: int) -> str:
         return ""
 
 
-def _listed(status: os.stat_result) -> int | None:
+def listed_holder(descriptor: int) -> int | None:
+    """Return the pid of the process that took the flock(2) of *descriptor*, if it can be seen."""
+    status = os.fstat(descriptor)
     device = f"{os.major(status.st_dev):02x}:{os.minor(status.st_dev):02x}"
     place = f"{device}:{status.st_ino}"
     try:

@@ -1,7 +1,8 @@
 """Processes: told apart from later ones with the same pid, and seen all at once (proc(5))."""
 
 import os
-from collections.abc import Mapping, Sequence
+import signal
+from collections.abc import Iterable, Mapping, Sequence
 from time import monotonic
 from typing import NamedTuple
 
@@ -22,6 +23,14 @@ class Process(NamedTuple):
         """Tell whether this very process runs; a zombie does not."""
         found = _stat(self.pid)
         return found is not None and found.start == self.start and found.runs
+
+    def is_killed(self) -> bool:
+        """Tell whether SIGKILL waits for it: it dies as soon as its system call ends (proc(5))."""
+        try:
+            with open(f"/proc/{self.pid}/status", "rb") as file:
+                return _has_kill(file)
+        except OSError:
+            return False
 
     def __str__(self) -> str:
         """Say the pid, and what the process calls itself: ``pid 12 (node)``."""
@@ -72,6 +81,12 @@ def _sees_itself() -> bool:
         return os.readlink("/proc/self") == str(os.getpid())
     except OSError:
         return False
+
+
+def _has_kill(status: Iterable[bytes]) -> bool:
+    """Tell whether SIGKILL is among the pending signals in the lines of ``/proc/PID/status``."""
+    masks = [line.split()[1] for line in status if line.startswith((b"SigPnd:", b"ShdPnd:"))]
+    return any(int(mask, 16) >> (signal.SIGKILL - 1) & 1 for mask in masks)
 
 
 def boot_id() -> str | None:

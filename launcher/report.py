@@ -135,18 +135,34 @@ def announce(inventory: Inventory, reason: str, *, passing: bool = True) -> None
         _tell_metrics(inventory, gate, ())
 
 
-def take_back(inventory: Inventory, reason: str) -> bool:
-    """Make the report unknown if it says green; tell whether it did.
+def take_back(inventory: Inventory, reason: str, *, unless_kept: bool = False) -> bool:
+    """Make the report unknown if it says green; return whether it did.
 
-    The lock is not needed for that: it makes nothing look better than it is.
+    The lock is not needed for that: it makes nothing look better than it is. With *unless_kept*
+    a report that another process keeps true is left to it.
     """
     try:
         if read(inventory.settings.report).get("verdict") != Colour.GREEN:
             return False
     except NotJudged:
         return False
+    if unless_kept and living_keeper(inventory) is not None:
+        return False
     announce(inventory, reason, passing=False)
     return True
+
+
+def living_keeper(inventory: Inventory) -> Process | None:
+    """Return the process, other than this one, that keeps the report true; None if none lives.
+
+    One that has been killed and cannot die yet (a dead mount) keeps nothing true any more.
+    """
+    with suppress(NotJudged, KeyError, TypeError, ValueError):
+        failover = read(inventory.settings.report)
+        keeper = Process(int(failover["keeper"]["pid"]), int(failover["keeper"]["start"]))
+        if failover["boot_id"] == boot_id() and keeper.pid != os.getpid():
+            return keeper if keeper.is_alive() and not keeper.is_killed() else None
+    return None
 
 
 def disown(error: InventoryError) -> None:

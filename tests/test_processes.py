@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from launcher.processes import boot_id, identify
+from launcher.processes import _has_kill, boot_id, identify
 from tests.leaders import Leaders
 from tests.vm import wait_until
 
@@ -22,6 +22,17 @@ def test_process_is_alive_until_it_ends(leaders: Leaders) -> None:
     leaders.started[0].wait()
     assert not process.is_alive()
     assert identify(process.pid) is None
+
+
+def test_kill_that_a_process_cannot_take_yet_is_seen(leaders: Leaders) -> None:
+    """The second is of a stat(1) that was killed on a FUSE mount whose server does not answer."""
+    process = leaders.run("sleep", "300")
+    assert not process.is_killed()
+    status = [b"State:\tD (disk sleep)\n", b"SigPnd:\t0000000000000100\n", b"ShdPnd:\t0\n"]
+    assert _has_kill(status)
+    os.kill(process.pid, signal.SIGKILL)
+    leaders.started[0].wait()
+    assert not process.is_killed()
 
 
 @pytest.mark.parametrize("name", ["two words", "a) Z 1 1", "(", ")) S", "é\nb"])

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import argparse
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager, closing, nullcontext
 from typing import TYPE_CHECKING
 
-from launcher.errors import ExitCode, Interrupted
+from launcher.errors import ExitCode, Interrupted, NotJudged
 from launcher.verbs.call import Call, Verb
 from launcher.watch import ENDED
 
 if TYPE_CHECKING:
     from launcher.listen import Listener
+    from launcher.watch.claim import Claim
 
 SOCKET = "listen.sock"
 """Where to listen, in the state directory, unless another address is named."""
@@ -34,19 +35,31 @@ def _arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--ended",
         action="store_true",
-        help="only say in a green report that no watch keeps it true (for ExecStopPost=)",
+        help="only say in a green report that no watch keeps it true any more, unless one lives "
+        "that does (for ExecStopPost=)",
     )
 
 
 def run(call: Call) -> int:
-    """Keep the report true until SIGTERM or SIGINT; SIGHUP reads the inventory anew."""
+    """Keep the report true until SIGTERM or SIGINT; SIGHUP reads the inventory anew.
+
+    Raises Locked, before anything is changed, if another watch keeps it true already.
+    """
+    from launcher.watch.claim import PATIENCE, Claim, watcher
+
     if call.arguments.ended:
         from launcher.report import take_back
 
-        take_back(call.inventory, ENDED)
+        if watcher(call.inventory) is None:
+            take_back(call.inventory, ENDED)
         return ExitCode.OK
-    with _listening(call) as listener:
-        _serve(call, listener)
+    with closing(Claim()) as claim:
+        try:
+            claim.take(call.inventory, call.interrupts.sleep, PATIENCE)
+        except NotJudged:
+            pass  # the service says so
+        with _listening(call) as listener:
+            _serve(call, listener, claim)
     return ExitCode.OK
 
 
@@ -62,7 +75,7 @@ def _listening(call: Call) -> AbstractContextManager[Listener | None]:
     return Listener(address, inventory.path, call.environ, call.output.message, max_age)
 
 
-def _serve(call: Call, listener: Listener | None) -> None:
+def _serve(call: Call, listener: Listener | None, claim: Claim) -> None:
     from launcher.watch.service import Service
 
     if listener is not None:
@@ -72,6 +85,7 @@ def _serve(call: Call, listener: Listener | None) -> None:
         call.environ,
         call.interrupts,
         call.output.message,
+        claim,
         ensure_sessions=call.arguments.ensure_sessions,
         also=listener.keep if listener is not None else lambda: None,
         warn=lambda text: call.output.message(text, is_error=False),

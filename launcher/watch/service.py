@@ -31,6 +31,7 @@ from launcher.sessions import SessionStatus
 from launcher.verdict import Colour, Gate, Verdict
 from launcher.watch import ENDED
 from launcher.watch.changes import Changes
+from launcher.watch.claim import Claim
 from launcher.watch.code import Code
 from launcher.watch.runs import Runs
 from launcher.watch.seen import Seen
@@ -60,6 +61,7 @@ class Service:
         environ: Mapping[str, str],
         interrupts: Interrupts,
         say: Callable[[str], None],
+        claim: Claim,
         *,
         ensure_sessions: bool = False,
         also: Callable[[], None] = lambda: None,
@@ -68,12 +70,15 @@ class Service:
         """Take what is watched; *say* gets each change of verdict, and all that goes wrong.
 
         *warn* gets each warning when it appears; without it *say* does.
+        *claim* keeps other watches out, and is kept up here.
         *also* is called about once a second: it must not take long.
         """
         self._inventory = inventory
         self._environ = environ
         self._interrupts = interrupts
         self._say = say
+        self._claim = claim
+        self._claimed = 0.0
         self._ensure = ensure_sessions
         self._also = also
         self._problem: InventoryError | None = None
@@ -117,8 +122,9 @@ class Service:
     def run(self) -> None:
         """Judge at once, and whenever it is due from then on.
 
-        Raises Interrupted for SIGTERM and SIGINT, and whatever is a fault of this program's; a
-        green report is taken back then, since nobody keeps it true any more.
+        Raises Interrupted for SIGTERM and SIGINT, Locked if another watch has claimed the
+        inventory, and whatever is a fault of this program's. A green report is taken back then,
+        since nobody keeps it true any more, unless another watch does.
         """
         self._telling.take_up(self._inventory)
         try:
@@ -129,7 +135,7 @@ class Service:
                 self._runs.get_ready(self._inventory)
                 self._rest()
         except BaseException:
-            self._take_back(ENDED)
+            self._telling.take_back(self._inventory, ENDED, unless_kept=True)
             raise
 
     # Waiting: the one place where this process sleeps, and what it does not forget meanwhile.
@@ -166,6 +172,8 @@ class Service:
     def _duties(self) -> None:
         self._telling.hook.turn()
         self._also()
+        if monotonic() >= self._claimed + _TICK and not self._claim.stands():
+            self._keep_claim()
         if self._telling.notify.watchdog is not None and monotonic() >= self._alive_at:
             self._telling.notify.alive()
             self._alive_at = monotonic() + min(self._telling.notify.watchdog, _TICK)
@@ -263,12 +271,24 @@ class Service:
                 report.disown(error)
             return
         self._problem = None
-        if inventory == self._inventory:
-            return
         before, self._inventory = self._inventory, inventory
         if before.settings.report != inventory.settings.report:
             report.announce(before, f"the report is now kept at {inventory.settings.report}")
-        self._telling.forget()
+        if before != inventory:
+            self._telling.forget()
+        self._keep_claim()
+
+    def _keep_claim(self) -> None:
+        """Claim what is watched, at the place where that belongs now.
+
+        Raises Locked if another watch was faster while the claim's file was gone.
+        """
+        self._claimed = monotonic()
+        try:
+            self._claim.take(self._inventory, self._interrupts.sleep)
+            self._telling.once("claim", None)
+        except NotJudged as error:
+            self._telling.once("claim", str(error))
 
     @contextmanager
     def _locked(self) -> Iterator[str | None]:
@@ -336,6 +356,7 @@ class Service:
                 break
             code = Code.loaded()
         self.__exit__()
+        self._claim.outlive_exec()
         os.execv(sys.executable, sys.orig_argv)
 
     def _start(self, gate: Gate, names: list[str]) -> None:

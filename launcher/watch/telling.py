@@ -105,9 +105,12 @@ class Telling:
         before = self._warned if gate.verdict.colour is Colour.UNKNOWN else frozenset()
         self._warned = before.union(gate.warnings)
 
-    def take_back(self, inventory: Inventory, reason: str) -> None:
-        """Turn the report unknown if it says green, with the lock or without."""
-        if report.take_back(inventory, reason):
+    def take_back(self, inventory: Inventory, reason: str, *, unless_kept: bool = False) -> None:
+        """Turn the report unknown if it says green, with the lock or without.
+
+        With *unless_kept*, one that another watch keeps true is left to it.
+        """
+        if report.take_back(inventory, reason, unless_kept=unless_kept):
             self._published = _signature(inventory)
         self.may_be_green = False
 

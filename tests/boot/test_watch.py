@@ -84,3 +84,25 @@ def test_watch_listens_in_its_unit_too(watched: Deployed) -> None:
     watched.systemctl("stop", WATCH)
     verdict_is(watched, "unknown")
     assert not watched.machine.path(place).exists()
+
+
+@EACH_ONCE
+def test_watch_beside_another_one_fails_and_is_left_alone(watched: Deployed) -> None:
+    watched.systemctl("stop", WATCH)
+    line = (
+        f"setsid launcher --inventory {INVENTORY} watch < /dev/null > /tmp/by-hand 2>&1 & echo $!"
+    )
+    by_hand = int(watched.as_user(line).stdout)
+    wait_until(lambda: watched.report.get("keeper", {}).get("pid") == by_hand, "it watches", 60)
+    before = watched.report
+    assert 0 != watched.systemctl("start", WATCH, check=False).returncode
+    assert "failed" == watched.shown("ActiveState", WATCH)
+    assert ("75", "0") == (
+        watched.shown("ExecMainStatus", WATCH),
+        watched.shown("NRestarts", WATCH),
+    )
+    assert before == watched.report
+    watched.machine.run("kill", "-KILL", str(by_hand))
+    watched.systemctl("start", WATCH)
+    verdict_is(watched, "green")
+    assert str(watched.report["keeper"]["pid"]) == watched.shown("MainPID", WATCH)
