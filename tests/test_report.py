@@ -29,7 +29,7 @@ def test_report_is_pytests_document_with_one_more_key(vm: Vm) -> None:
     )
     assert [
         *("schema", "verdict", "reason", "host", "boot_id", "inventory", "started", "finished"),
-        *("expected", "passed", "off", "failures", "sessions"),
+        *("expected", "passed", "off", "failures", "warnings", "sessions"),
     ] == list(document["failover"])
 
 
