@@ -63,7 +63,7 @@ def test_findings_stand_in_the_document_as_fields(vm: Vm, files: list[IO[bytes]]
     vm.target("session-env").rmdir()
     vm.target("file-history").rename(vm.root / "real")
     vm.target("file-history").symlink_to(vm.root / "real")
-    vm.environ["PATH"] = "/nonexistent"
+    vm.environ["PATH"] = str(vm.root / "nowhere")
     code, document, _ = run_child(vm, files)
     findings = [test["metadata"]["finding"] for test in document["tests"] if "metadata" in test]
     assert 1 == code

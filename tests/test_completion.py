@@ -198,7 +198,8 @@ def test_names_are_printed_one_a_line(vm: Vm, capfd: pytest.CaptureFixture[str])
     for kind, first in (("accounts", "primary"), ("links", "session-env"), ("sessions", "api")):
         assert 0 == main(["--inventory", str(vm.inventory), "completion", "--names", kind])
         assert first == capfd.readouterr().out.splitlines()[0]
-    assert 0 == main(["--inventory", "/no/inventory", "completion", "--names", "accounts"])
+    none = str(vm.root / "none.toml")
+    assert 0 == main(["--inventory", none, "completion", "--names", "accounts"])
     assert ("", "") == capfd.readouterr()
     assert 0 == main(["completion", "--names", "words"])
     assert "divergent\n" in capfd.readouterr().out

@@ -104,9 +104,9 @@ def test_help_ends_with_the_same_exit_codes() -> None:
 
 
 def test_a_state_is_explained_for_each_thing_that_can_have_it(
-    capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+    capfd: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv("HOME", "/nonexistent")  # no inventory anywhere
+    monkeypatch.setenv("HOME", str(tmp_path))  # no inventory anywhere
     assert 0 == main(["explain", "missing"])
     out = capfd.readouterr().out
     for kind in ("a link", "a home", "a target", "what a session needs"):

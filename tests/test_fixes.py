@@ -17,7 +17,7 @@ Make = Callable[[Path], object]
 OBSTACLES: list[Make] = [
     Path.mkdir,
     Path.touch,
-    lambda path: path.symlink_to("/nonexistent"),
+    lambda path: path.symlink_to("nonexistent"),
     lambda path: path.symlink_to(path.parent),
 ]
 NAMES = ["directory", "file", "dangling", "link-to-a-directory"]
@@ -38,7 +38,7 @@ def entry(tmp_path: Path) -> Path:
 
 def test_name_is_free_though_others_are_taken(entry: Path) -> None:
     assert f"{entry}.aside" == free_name(str(entry), "aside")
-    Path(f"{entry}.aside").symlink_to("/nonexistent")
+    Path(f"{entry}.aside").symlink_to("nonexistent")
     Path(f"{entry}.aside-2").mkdir()
     assert f"{entry}.aside-3" == free_name(str(entry), "aside")
 
@@ -47,7 +47,7 @@ def test_name_is_free_though_others_are_taken(entry: Path) -> None:
     "make",
     [
         lambda path: path.write_text("x"),
-        lambda path: path.symlink_to("/nonexistent"),
+        lambda path: path.symlink_to("nonexistent"),
         lambda path: path.symlink_to("."),
         os.mkfifo,
     ],

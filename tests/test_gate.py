@@ -7,6 +7,7 @@ import signal
 import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import pytest
 
@@ -151,9 +152,9 @@ def test_gate_can_be_called_from_any_thread(inventory: Inventory, vm: Vm) -> Non
 
 
 def test_machine_without_what_the_gate_needs_is_unknown(
-    inventory: Inventory, monkeypatch: pytest.MonkeyPatch
+    inventory: Inventory, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(sys, "executable", "/nonexistent/python")
+    monkeypatch.setattr(sys, "executable", str(tmp_path / "python"))
     run = validate_all(inventory)
     assert Colour.UNKNOWN is run.verdict.colour
     assert "the gate could not be run: FileNotFoundError" in str(run.verdict.reason)
@@ -210,7 +211,7 @@ def test_report_is_published_on_every_gate(vm: Vm) -> None:
     for verdict in ("green", "red", "green"):
         entry = vm.entry("backup", "projects")
         entry.unlink()
-        entry.symlink_to(vm.target("projects") if verdict == "green" else "/nonexistent")
+        entry.symlink_to(vm.target("projects") if verdict == "green" else "nonexistent")
         vm.run("check")
         assert verdict == vm.report["verdict"]
     wait_until(vm.report_path.exists, "the report is there")

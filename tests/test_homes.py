@@ -163,7 +163,7 @@ def test_line_that_only_looks_says_so(place: Path) -> None:
     assert f"namei -l {place}{look}" == fault.finding.fix
     assert f"namei -l {place}/x{look}" == finding.fix
     place.unlink()
-    place.symlink_to("/nonexistent")
+    place.symlink_to("nonexistent")
     fault = Homes().fault(Account("backup", str(place)))
     assert fault is not None
     assert fault.finding.fix.startswith(f"ls -ld {place}  # look: ")

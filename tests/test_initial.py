@@ -215,7 +215,7 @@ def test_homes_of_running_processes_are_found(
         path.mkdir(parents=True)
         environ = {"CLAUDE_CONFIG_DIR": f"{path}/.", "HOME": str(user)}
         if name == "theirs":
-            environ["HOME"] = "/nowhere"
+            environ["HOME"] = str(tmp_path / "nowhere")
         running[name] = subprocess.Popen(["sleep", "600"], env=environ)
     proposal = propose(os.environ)
     assert [("mine", f"{tmp_path}/homes/mine")] == [

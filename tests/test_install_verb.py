@@ -6,6 +6,7 @@ import json
 import os
 import pwd
 import subprocess
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -203,7 +204,7 @@ def test_manager_that_cannot_be_reached_is_told(installation: Installation) -> N
 
 
 def test_machine_without_systemctl_is_told(vm: Vm) -> None:
-    failed = vm.run("install", "--user", environ={"PATH": "/nowhere"})
+    failed = vm.run("install", "--user", environ={"PATH": str(vm.root / "nowhere")})
     assert 69 == failed.returncode
     assert "could not run systemctl --user daemon-reload: No such file" in failed.stderr
 
@@ -241,15 +242,16 @@ def test_owner_is_the_caller_or_named_by_root(monkeypatch: pytest.MonkeyPatch) -
 @pytest.mark.parametrize(
     ("owner", "backend", "lingers"),
     [
-        (Owner("nobody", "/nonexistent", by_user=False), "systemd", True),
-        (Owner("nobody", "/nonexistent", by_user=False), "tmux", False),
-        (Owner("nobody", "/nonexistent", by_user=True), "systemd", False),
-        (Owner("root", "/root", by_user=False), "systemd", False),
+        (Owner("nobody", "", by_user=False), "systemd", True),
+        (Owner("nobody", "", by_user=False), "tmux", False),
+        (Owner("nobody", "", by_user=True), "systemd", False),
+        (Owner("root", "", by_user=False), "systemd", False),
     ],
 )
 def test_manager_that_keeps_sessions_is_to_outlive_the_last_login(
     vm: Vm, monkeypatch: pytest.MonkeyPatch, owner: Owner, backend: str, lingers: bool
 ) -> None:
+    owner = replace(owner, home=str(vm.user_home))
     vm.write(backend=backend)
     monkeypatch.setattr("launcher.install._LINGER", str(vm.root / "linger"))
     wanted = ("loginctl", "enable-linger", owner.name)

@@ -199,7 +199,12 @@ CASES: list[tuple[str, Callable[[Place], Any], LinkState, str]] = [
     ("socket", lambda place: socket_at(place.entry), S.SPECIAL, "socket"),
     ("elsewhere", lambda place: place.entry.symlink_to(place.other()), S.DIVERGENT, "symlink to "),
     ("to a file", link_to("/etc/passwd"), S.DIVERGENT, "symlink to /etc/passwd"),
-    ("to nowhere", link_to("/nonexistent"), S.DIVERGENT, "symlink to /nonexistent, which does not"),
+    (
+        "to nowhere",
+        link_to("{root}/nonexistent"),
+        S.DIVERGENT,
+        "symlink to {root}/nonexistent, which does not exist",
+    ),
     ("below a file", link_to("/etc/passwd/projects"), S.DIVERGENT, "symlink to /etc/passwd/pro"),
     ("same name elsewhere", link_to("{root}/gone/projects"), S.DIVERGENT, "symlink to {root}/gone"),
     *(
@@ -240,7 +245,7 @@ CASES: list[tuple[str, Callable[[Place], Any], LinkState, str]] = [
     ),
     ("symlinked target", target_is_a_symlink, S.CHAINED, "symlink to {root}/shared/projects, a f"),
     ("hop elsewhere", over_hop("{root}/hop", "{root}/other"), S.DIVERGENT, "symlink to {root}/hop"),
-    ("hop to nowhere", over_hop("{root}/hop", "/nonexistent"), S.DIVERGENT, "symlink to {root}/h"),
+    ("hop to nowhere", over_hop("{root}/hop", "nonexistent"), S.DIVERGENT, "symlink to {root}/h"),
     ("itself", link_to("projects"), S.LOOP, "symlink to projects, a loop"),
     ("loop of two", loop_of_two, S.LOOP, "symlink to {root}/hop, a loop"),
     ("loop on the way", loop_on_the_way, S.LOOP, "symlink to {root}/hop/projects, a loop"),

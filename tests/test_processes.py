@@ -57,6 +57,8 @@ def test_boot_has_an_id() -> None:
     assert Path("/proc/sys/kernel/random/boot_id").read_text().strip() == boot_id()
 
 
-def test_boot_has_no_id_where_the_kernel_tells_none(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("launcher.processes._BOOT_ID", "/not/there")
+def test_boot_has_no_id_where_the_kernel_tells_none(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("launcher.processes._BOOT_ID", str(tmp_path / "boot_id"))
     assert boot_id() is None

@@ -105,7 +105,7 @@ def test_name_with_a_slash_starts_from_the_sessions_directory(
 def test_absolute_name_is_taken_as_it_is(tmp_path: Path) -> None:
     expected = program(tmp_path / "run")
 
-    assert expected == find_program(expected, "/nowhere", {"PATH": ""})
+    assert expected == find_program(expected, str(tmp_path / "elsewhere"), {"PATH": ""})
 
 
 @pytest.mark.parametrize("mode", [0o644, 0o000])

@@ -65,7 +65,7 @@ def test_every_refusal_is_told_at_once_and_nothing_is_written(bare: Vm) -> None:
     """Though links and targets are missing beside what is in the way."""
     bare.entry("primary", "projects").write_text("x")
     bare.entry("backup", "projects").mkdir()
-    bare.entry("backup", "session-env").symlink_to("/nonexistent")
+    bare.entry("backup", "session-env").symlink_to("nonexistent")
     os.mkfifo(bare.entry("backup", "file-history"))
     assert [
         ("primary projects", "file"),
@@ -89,7 +89,7 @@ def test_missing_home_is_created_where_that_is_asked_for(bare: Vm) -> None:
 
 def test_home_that_is_a_dangling_symlink_is_refused_even_then(bare: Vm) -> None:
     bare.home("backup").rmdir()
-    bare.home("backup").symlink_to("/nonexistent/home")
+    bare.home("backup").symlink_to("nonexistent/home")
     assert [("home of backup", "missing")] == refused(bare, create_homes=True)
 
 
@@ -351,7 +351,7 @@ def test_refusal_reads_as_a_list_of_findings(vm: Vm) -> None:
         ensure_all(vm)
 
 
-def test_plan_names_nothing_twice() -> None:
-    planned = [provision.Action("/nonexistent/a")]
-    more = provision._directories("/nonexistent/a/b", planned)
-    assert [Path("/nonexistent/a/b")] == [Path(action.path) for action in more]
+def test_plan_names_nothing_twice(tmp_path: Path) -> None:
+    planned = [provision.Action(f"{tmp_path}/a")]
+    more = provision._directories(f"{tmp_path}/a/b", planned)
+    assert [tmp_path / "a/b"] == [Path(action.path) for action in more]

@@ -93,7 +93,7 @@ def test_what_cannot_be_run_is_wrong_usage(vm: Vm, arguments: list[str], words: 
 
 def test_program_that_the_kernel_refuses_is_unavailable(vm: Vm) -> None:
     program = vm.root / "program"
-    program.write_text("#!/no/such/interpreter\n")
+    program.write_text(f"#!{vm.root}/interpreter\n")
     program.chmod(0o700)
     result = vm.run("run", "primary", "--", str(program))
     assert 69 == result.returncode
@@ -110,7 +110,7 @@ def test_script_without_an_interpreter_is_one_for_the_shell(vm: Vm) -> None:
 
 def test_trouble_of_the_command_is_not_the_vms(vm: Vm) -> None:
     program = vm.root / "program"
-    program.write_text("#!/no/such/interpreter\n")
+    program.write_text(f"#!{vm.root}/interpreter\n")
     program.chmod(0o700)
     vm.run("run", "primary", "--", str(program))
     assert "green" == vm.report["verdict"]

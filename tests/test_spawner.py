@@ -81,9 +81,10 @@ def test_pid_is_that_of_the_program_which_leads_a_session(systemd: Systemd) -> N
     assert [] == [one for one in (signal.SIGPIPE, signal.SIGXFSZ) if ignored >> (one - 1) & 1]
 
 
-def test_program_that_cannot_be_executed_is_told(systemd: Systemd) -> None:
-    with pytest.raises(Unavailable, match="started no /nowhere: it cannot be executed"):
-        spawn(systemd.path, ["/nowhere"], {})
+def test_program_that_cannot_be_executed_is_told(systemd: Systemd, tmp_path: Path) -> None:
+    program = str(tmp_path / "program")
+    with pytest.raises(Unavailable, match=f"started no {program}: it cannot be executed"):
+        spawn(systemd.path, [program], {})
 
 
 def test_socket_that_is_not_there_is_told_with_the_fix(tmp_path: Path) -> None:

@@ -35,7 +35,7 @@ MAKE: dict[LinkState, Callable[[Vm, Path], object]] = {
     S.REAL_DIRECTORY: real_directory,
     S.FILE: lambda vm, entry: entry.write_text("x"),
     S.SPECIAL: lambda vm, entry: os.mkfifo(entry),
-    S.DIVERGENT: lambda vm, entry: entry.symlink_to("/nonexistent"),
+    S.DIVERGENT: lambda vm, entry: entry.symlink_to("nonexistent"),
     S.CHAINED: chained,
     S.LOOP: lambda vm, entry: entry.symlink_to(entry.name),
     S.UNREADABLE: lambda vm, entry: entry.mkdir(mode=0),
@@ -148,12 +148,12 @@ def test_fix_mends_though_earlier_fixes_left_their_names(vm: Vm, state: LinkStat
     entry = vm.entry("backup", "projects")
     entry.unlink()
     MAKE[state](vm, entry)
-    entry.with_name("projects.aside").symlink_to("/nonexistent")
+    entry.with_name("projects.aside").symlink_to("nonexistent")
     entry.with_name("projects.aside-2").mkdir()
     pasted = vm.shell(fix_of(vm))
     assert (0, "") == (pasted.returncode, pasted.stderr)
     assert 0 == vm.run("check").returncode
-    assert "/nonexistent" == os.readlink(entry.with_name("projects.aside"))
+    assert "nonexistent" == os.readlink(entry.with_name("projects.aside"))
     assert os.path.lexists(entry.with_name("projects.aside-3"))
 
 
@@ -164,7 +164,7 @@ def test_fix_that_is_pasted_too_late_fails_aloud(vm: Vm, state: LinkState) -> No
     entry.unlink()
     MAKE[state](vm, entry)
     fix = fix_of(vm)
-    entry.with_name("projects.aside").symlink_to("/nonexistent")
+    entry.with_name("projects.aside").symlink_to("nonexistent")
     vm.report_path.unlink()
     before = snapshot(vm.root)
     pasted = vm.shell(fix)
@@ -210,7 +210,7 @@ def test_fix_of_a_home_that_is_a_file_can_be_pasted(vm: Vm, again: bool) -> None
     a_file(home)
     aside = home.with_name(f"{home.name}.before-home")
     if again:
-        aside.symlink_to("/nonexistent")
+        aside.symlink_to("nonexistent")
         aside = home.with_name(f"{home.name}.before-home-2")
     pasted = vm.shell(fix_of(vm))
     assert (0, "") == (pasted.returncode, pasted.stderr)

@@ -98,7 +98,7 @@ def test_launcher_is_not_closed_off_where_sessions_would_inherit_it(vm: Vm) -> N
 def test_manager_that_keeps_the_sessions_runs_before_the_launcher(vm: Vm) -> None:
     vm.write(backend="systemd")
     inventory = load(str(vm.inventory))
-    nobody = Owner("nobody", "/nonexistent", by_user=False)
+    nobody = Owner("nobody", str(vm.user_home), by_user=False)
     manager = f"user@{pwd.getpwnam('nobody').pw_uid}.service"
     for name in (LAUNCHER, "claude-failover-check.service", "claude-failover-died.service"):
         assert manager in settings(unit(inventory, nobody, name), "After")

@@ -139,7 +139,7 @@ def test_process_that_cannot_be_read_counts(premises: Premises, start: Start) ->
     code = f"""from tests.adopt.world import *
 {become}
 with Interrupts() as interrupts:
-    found = tenants(Premises(['/nowhere'], ['/nowhere']), (), interrupts)
+    found = tenants(Premises([], {premises.directories}), (), interrupts)
 print(*[one.pid for one in found if one.is_shut])"""
     result = subprocess.run(
         [sys.executable, "-c", code], cwd=CHECKOUT, stdout=subprocess.PIPE, check=True

@@ -189,7 +189,7 @@ STATES: dict[str, tuple[Callable[[Path], object], str]] = {
     "missing": (lambda entry: None, "launcher ensure"),
     "file": (lambda entry: entry.write_text("x"), "mkdir "),
     "special": (os.mkfifo, "mkdir "),
-    "divergent": (lambda entry: entry.symlink_to("/nonexistent"), "mkdir "),
+    "divergent": (lambda entry: entry.symlink_to("nonexistent"), "mkdir "),
     "loop": (lambda entry: entry.symlink_to(entry), "mkdir "),
 }
 

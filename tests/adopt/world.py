@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import stat
 import subprocess
+import tempfile
 from collections import Counter
 from collections.abc import Callable, Collection, Mapping
 from contextlib import suppress
@@ -35,7 +36,8 @@ def at_work(premises: Premises, ignored: Collection[int] = ()) -> dict[int, str]
 
 def unseen() -> list[str]:
     """Return the options that overlook what this machine's root cannot look into."""
-    pids = at_work(Premises([], ["/nowhere"]))
+    with tempfile.TemporaryDirectory() as nobodys:
+        pids = at_work(Premises([], [nobodys]))
     return [word for pid in pids for word in ("--ignore-process", str(pid))]
 
 

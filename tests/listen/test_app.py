@@ -134,7 +134,7 @@ def test_head_has_the_length_and_no_content(told: Told) -> None:
 
 
 def test_no_answer_may_be_kept_or_guessed_at(told: Told) -> None:
-    for path in ("/healthz", "/report", "/metrics", "/", "/nowhere"):
+    for path in ("/healthz", "/report", "/metrics", "/", "/else"):
         headers = ask(told, path).headers
         assert ("no-store", "nosniff", "DENY") == (
             headers["Cache-Control"],

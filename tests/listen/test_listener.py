@@ -220,7 +220,7 @@ def _runs(pid: int) -> bool:
 def test_listener_that_cannot_start_leaves_nothing_behind(
     told: Told, place: str, said: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("sys.executable", "/nonexistent")
+    monkeypatch.setattr("sys.executable", f"{place}-nonexistent")
     before = os.listdir("/proc/self/fd")
     with pytest.raises(Unavailable, match="the listener does not start"):
         Listener(UnixAddress(place), str(told.vm.inventory), {}, said.append).__enter__()

@@ -53,7 +53,7 @@ EVIL = {
     "kill": "import os\n\ndef test_NAME(): os.kill(os.getpid(), 9)",
     "no_import": "import no_such_module\n\ndef test_NAME(): assert 1",
     "sibling": "import test_skip\n\ndef test_NAME(): assert 1",
-    "error": "def test_NAME(): open('/no/such/file')",
+    "error": "def test_NAME(): open('')",
     "error_in_setup": "def setup_module(): 1 / 0\n\ndef test_NAME(): assert 1",
     "error_in_teardown": "def teardown_module(): 1 / 0\n\ndef test_NAME(): assert 1",
     "deleted": "def test_NAME(): assert 1\n\ndel globals()['test_NAME']",

@@ -192,7 +192,7 @@ def test_sessions_directory_that_cannot_be_read_is_told_of(keeper: Keeper) -> No
 
 def test_program_that_is_gone_since_the_look_is_told_with_its_words(keeper: Keeper) -> None:
     program = keeper.vm.root / "program"
-    program.write_text("#!/not/there\n")
+    program.write_text(f"#!{program}-interpreter\n")
     program.chmod(0o700)
     keeper.start("work", str(program))
     dead = keeper.dead()

@@ -307,7 +307,7 @@ def test_manager_that_refuses_is_told_of(keeper: Keeper) -> None:
 
 
 def test_manager_s_programs_are_found_whatever_path_says() -> None:
-    for environ in ({}, {"PATH": ""}, {"PATH": "/nowhere"}):
+    for environ in ({}, {"PATH": ""}, {"PATH": os.devnull}):
         assert 0 == Manager.own(environ).call("systemctl", "--version").returncode
 
 
@@ -329,7 +329,7 @@ def test_manager_that_ends_while_others_keep_the_sessions_keeps_none(vm: Vm) -> 
 def test_manager_that_gives_no_answer_is_told_of_whoever_keeps_the_sessions(
     keeper: Keeper, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    without = Manager.own({})._replace(programs="/nowhere")
+    without = Manager.own({})._replace(programs=str(keeper.vm.root / "nowhere"))
     backend = SystemdBackend(str(keeper.vm.state), None, {}, without, chosen=False)
     with pytest.raises(Unavailable, match="systemctl cannot be called"):
         backend.kept()

@@ -292,10 +292,11 @@ def test_nothing_is_started_where_tmux_is_gone_but_its_server_runs(keeper: Keepe
     keeper.start("work")
     keeper.seen()
     keeper.vm.write({"work": [str(keeper.witness)]}, backend="process")
-    done = keeper.vm.run("up", environ={"PATH": "/nowhere"})
+    nowhere = {"PATH": str(keeper.vm.root / "nowhere")}
+    done = keeper.vm.run("up", environ=nowhere)
     assert 69 == done.returncode
     assert "tmux is not in PATH" in keeper.vm.report["sessions"][0]["detail"]
-    assert 69 == keeper.vm.run("down", environ={"PATH": "/nowhere"}).returncode
+    assert 69 == keeper.vm.run("down", environ=nowhere).returncode
     assert keeper.kept().alive
     assert 1 == len(keeper.witnesses())
 
