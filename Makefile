@@ -5,8 +5,14 @@ BIN = $(abspath $(VENV))/bin
 PYTEST_FLAGS ?=
 BENCHMARKS ?= gate cli peers scale sessions adopt watch fleet
 BENCH_RESULTS ?= benchmarks/results
+PYTHONS ?= python3.11 python3.12 python3.13
 
-.PHONY: run test thorough boot rollout claude claude-next claude-docs page lint coverage mutation faults soak bench bench-docs wheel clean
+# Whatever pip installs or builds below is pinned, or a release elsewhere could turn a test red.
+# `make PIP_CONSTRAINT= PIP_BUILD_CONSTRAINT= test` goes by the ranges of pyproject.toml, as users do.
+export PIP_CONSTRAINT ?= $(CURDIR)/constraints.txt
+export PIP_BUILD_CONSTRAINT ?= $(CURDIR)/constraints.txt
+
+.PHONY: run test thorough boot rollout claude claude-next claude-docs page constraints lint coverage mutation faults soak bench bench-docs wheel clean
 
 run: $(VENV)/.installed  ## the main job on the bundled example
 	examples/run $(BIN)
@@ -34,6 +40,9 @@ page: $(VENV)/.tools  ## the page in a real browser (chromium, node, npm; PICTUR
 
 claude-docs: $(VENV)/.tools  ## the tables of docs/claude-code.md and docs/broken-links.md, from tests/claude/facts.py
 	$(BIN)/python -m tests.claude.tables
+
+constraints:  ## constraints.txt anew, by what PYTHONS choose now (ranges: pyproject.toml)
+	$(PYTHON) -m tests.pins $(PYTHONS)
 
 lint: $(VENV)/.tools  ## types, style, layout
 	$(BIN)/ruff check .
@@ -74,11 +83,11 @@ $(VENV)/bin/python:
 	  { echo "Python 3.11 or later is needed: make PYTHON=/path/to/python3.11 ..." >&2; exit 1; }
 	$(PYTHON) -m venv $(VENV)
 
-$(VENV)/.installed: $(VENV)/bin/python pyproject.toml
+$(VENV)/.installed: $(VENV)/bin/python pyproject.toml constraints.txt
 	$(BIN)/python -m pip install -q --disable-pip-version-check -e .
 	touch $@
 
-$(VENV)/.tools: $(VENV)/bin/python pyproject.toml
+$(VENV)/.tools: $(VENV)/bin/python pyproject.toml constraints.txt
 	$(BIN)/python -m pip install -q --disable-pip-version-check -e '.[dev]'
 	touch $@ $(VENV)/.installed
 

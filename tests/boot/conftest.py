@@ -52,7 +52,8 @@ def wheels(wheel: Path) -> Path:
 
     So the machines need neither a network nor what the settings of this one name.
     """
-    directory = cache() / f"wheels-{digest((CHECKOUT / 'pyproject.toml').read_bytes())}"
+    wanted = [(CHECKOUT / name).read_bytes() for name in ("pyproject.toml", "constraints.txt")]
+    directory = cache() / f"wheels-{digest(*wanted)}"
     with locked(cache()):
         if not directory.is_dir():
             _fetch(wheel, directory)
