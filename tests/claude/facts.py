@@ -52,6 +52,7 @@ CONVERSATION: Mapping[str, tuple[Value, Value, Value, Value]] = {
     "a session without a prompt leaves an empty transcript": (False, False, False, True),
     "`--resume` finds an id from another directory": (True, False, False, False),
     "`/rewind` after `--resume` offers the code": (True, True, True, False),
+    "`-p` deletes transcripts older than 30 days": (True, True, True, True),
     "without a login `-p` says": (
         "Not logged in",
         "Not logged in",
@@ -59,7 +60,7 @@ CONVERSATION: Mapping[str, tuple[Value, Value, Value, Value]] = {
         "Invalid API key",
     ),
 }
-"""What becomes of a conversation's id, its edits, and a prompt that nobody may send."""
+"""What becomes of a conversation: its id, its edits, its transcript, a prompt without a login."""
 
 TRUST: Mapping[str, tuple[Value, Value, Value, Value]] = {
     "the directory itself": ("counts", "counts", "counts", "counts"),
