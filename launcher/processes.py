@@ -160,6 +160,10 @@ class Table:
         found = self._stats.get(process.pid)
         return self._process(found.parent) if found and found.parent in self._stats else None
 
+    def has_child(self, process: Process) -> bool:
+        """Tell whether a child of *process* runs."""
+        return any(stat.parent == process.pid for stat in self._stats.values())
+
     def group(self, process: Process) -> int:
         """Return the id of the process group of *process*."""
         return self._stats[process.pid].group

@@ -155,11 +155,18 @@ class Survey:
         )
 
     def _lost_server(self) -> Process | None:
+        """Return a tmux server of the launcher's that nobody can reach, or None.
+
+        Only one server can have the socket. One that runs nothing beside the one that has it hides
+        no session: tmux started the second when the socket went between a server's start and that
+        of its first session.
+        """
         tmux = self.backends.get("tmux")
         answering = tmux.server() if isinstance(tmux, TmuxBackend) else None
         for server in self._table.called(SERVER_NAME):
             ours = label_of_server(command_line(server)) == self._label
-            if ours and server.pid != answering:
+            hides = answering is None or self._table.has_child(server)
+            if ours and server.pid != answering and hides:
                 return server
         return None
 
