@@ -5,18 +5,21 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 
 from invariants.finding import Finding
+from invariants.fixes import noted
 from invariants.inventory import Account, Inventory, Session, inventory_option
 from invariants.programs import has_conversation
 from invariants.readiness import judge_login, judge_readiness
 from launcher.bounded import bounded
-from launcher.conversations import look_up_within
+from launcher.conversations import Conversation, look_up_within, projects_of
 from launcher.errors import LauncherError, NotJudged
 from launcher.interrupts import Interrupts
 from launcher.notes import writers_within
 from launcher.processes import listed
+from launcher.remembered import remember_turns
 from launcher.sessions import backend_for_starts
 from launcher.sessions.environment import session_environment
 from launcher.sessions.survey import Survey, told_of_suspects
+from launcher.unkept import why_unkept
 
 
 def unfit(
@@ -26,16 +29,25 @@ def unfit(
     survey: Survey,
     environ: Mapping[str, str],
     interrupts: Interrupts,
+    *,
+    without_conversation: bool = False,
 ) -> list[Finding]:
     """Return all that keeps *session* from going on under *account*, each with its fix.
 
-    That the account's home, links and targets are right is the gate's affair.
+    A conversation that cannot go on is no reason if it may go *without_conversation*. That the
+    account's home, links and targets are right is the gate's affair.
     """
     findings = [*_not_allowed(inventory, session, account)]
     findings += _not_ours(inventory, session, survey, environ)
     if has_conversation(session):
         findings += _not_ready(inventory, session, account, environ, interrupts)
-        findings += _not_free(inventory, session, survey, interrupts)
+        found = look_up_within(inventory, session, interrupts)
+        findings += _not_free(inventory, session, survey, found, interrupts)
+        if not without_conversation and not isinstance(found, str):
+            option = inventory_option(inventory.path, environ)
+            to = f"{session.name} {account.name}{option}"
+            again = f"launcher switch {to} --without-conversation"
+            findings += _not_kept(inventory, session, survey, found, again, interrupts)
     return findings
 
 
@@ -99,10 +111,13 @@ def _not_ready(
 
 
 def _not_free(
-    inventory: Inventory, session: Session, survey: Survey, interrupts: Interrupts
+    inventory: Inventory,
+    session: Session,
+    survey: Survey,
+    found: Conversation | str,
+    interrupts: Interrupts,
 ) -> Iterator[Finding]:
     """Yield why the conversation is not known, or whoever else has it open."""
-    found = look_up_within(inventory, session, interrupts)
     if isinstance(found, str):
         wanted = "a conversation that can be begun or resumed"
         yield _finding(session, "unknown-conversation", wanted, found, "see docs/switch.md")
@@ -124,12 +139,72 @@ def _not_free(
         )
 
 
-def conversation_id(inventory: Inventory, session: Session, interrupts: Interrupts) -> str | None:
-    """Return the id of the conversation of *session*, or None where there is or is known none."""
+def _not_kept(
+    inventory: Inventory,
+    session: Session,
+    survey: Survey,
+    found: Conversation,
+    again: str,
+    interrupts: Interrupts,
+) -> Iterator[Finding]:
+    """Yield what a switch would leave behind in silence; *again* is the command that does it."""
+    wanted = "its conversation, to go on with"
+    projects = projects_of(inventory, session)
+    for left in found.left:
+        state = "turns-missing" if left.is_gone else "other-conversation"
+        note = f"begins another one; or {left.fix(inventory, session.name, projects)}"
+        yield _finding(session, state, wanted, left.found, noted(again, note))
+    if not found.left and (why := _unkept(inventory, session, survey, found, interrupts)):
+        missing = f"no turn of its conversation {found.id} is on disk: {why}"
+        note = "what was said in it is lost by that: copy from the terminal what matters first"
+        yield _finding(session, "turns-missing", wanted, missing, noted(again, note))
+
+
+def _unkept(
+    inventory: Inventory,
+    session: Session,
+    survey: Survey,
+    found: Conversation,
+    interrupts: Interrupts,
+) -> str | None:
+    """Return why the running *session* may have turns that are nowhere, or None."""
+    runs = [kept for kept in survey.alive(session.name) if kept.elsewhere is None]
+    if found.begun or not runs:
+        return None
+
+    def look() -> str | None:
+        for kept in runs:
+            why = why_unkept(kept.home, session.directory, survey.members(kept), found.id)
+            if why is not None:
+                return why
+        return None
+
+    try:
+        return bounded(look, inventory.settings.timeout, interrupts)
+    except NotJudged as error:
+        return f"whether anything was said in it is not known: {error}"
+
+
+def give_up_unkept(
+    inventory: Inventory, session: Session, survey: Survey, interrupts: Interrupts
+) -> None:
+    """Note that turns of the running *session* are nowhere, if that is so: its id is used no more.
+
+    Raises OSError, and LauncherError for a record that cannot be read.
+    """
+    found = conversation_of(inventory, session, interrupts)
+    if found is not None and _unkept(inventory, session, survey, found, interrupts):
+        remember_turns(inventory, session)
+
+
+def conversation_of(
+    inventory: Inventory, session: Session, interrupts: Interrupts
+) -> Conversation | None:
+    """Return the conversation of *session*, or None where there is or is known none."""
     if not has_conversation(session):
         return None
     found = look_up_within(inventory, session, interrupts)
-    return None if isinstance(found, str) else found.id
+    return None if isinstance(found, str) else found
 
 
 def _finding(session: Session, state: str, expected: str, found: str, fix: str) -> Finding:

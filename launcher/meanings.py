@@ -12,6 +12,7 @@ from typing import Any
 from invariants.links import LinkState
 from invariants.own.model import BROKEN
 from launcher.errors import EXIT_CODES, ExitCode
+from launcher.left import INVARIANT as LEFT_BEHIND
 from launcher.sessions import SessionState
 from launcher.sessions.warned import NOT_IN_INVENTORY, NOT_LOOKED_AT
 from launcher.verdict import NOT_JUDGED, Colour
@@ -331,6 +332,11 @@ _WARNING = {
         "A session runs though the inventory does not name it, or no longer does.",
         "Nobody watches it: no gate judges it, and nothing brings it back or moves it.",
         "launcher down SESSION ends it; to keep it, name it in the inventory again.",
+    ),
+    LEFT_BEHIND: (
+        "A session does not go on with a conversation that has turns, or had some.",
+        "What was said there is not known to the new one; nothing of it was changed or deleted.",
+        "Do what the fix says: it resumes that conversation, or leaves it behind for good.",
     ),
     NOT_LOOKED_AT: (
         "What the sessions might be warned of could not be told, by a fault of claude-failover.",

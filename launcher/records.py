@@ -13,6 +13,7 @@ from launcher.errors import NotJudged
 from launcher.replacing import replace_file
 
 SCHEMA = 1
+CONVERSATIONS = "conversations"
 _MAX_BYTES = 65536
 _MODE = 0o600
 
@@ -37,6 +38,15 @@ def read(state: str, kind: str, name: str) -> dict[str, Any] | None:
     if not isinstance(record, dict) or record.get("schema") != SCHEMA:
         raise NotJudged(f"{path} is no record of this version")
     return record
+
+
+def names(state: str, kind: str) -> list[str]:
+    """Return the sessions with a record of a *kind*, in order. Raises OSError."""
+    try:
+        files = os.listdir(os.path.join(state, kind))
+    except (FileNotFoundError, NotADirectoryError):
+        return []
+    return sorted(file.removesuffix(".json") for file in files if file.endswith(".json"))
 
 
 def write(state: str, kind: str, name: str, record: Mapping[str, Any]) -> None:

@@ -127,20 +127,28 @@ def switch_text(done: Switch, inventory: Inventory, paint: Painter) -> str:
 
 
 def _switch_line(done: Switch, paint: Painter) -> str:
-    what = f"conversation {done.conversation}" if done.conversation else "no conversation"
+    what = _carried(done)
     way = f"{done.session}: {done.origin} -> {done.account}"
     ended = "".join(f", once pid {pid} has ended" for pid in done.pids)
     refused = paint("refused", _BOLD + _RED)
     lines = {
         "held": f"{way}: not switched; the gate is not green",
         "refused": f"{way}: {refused}: {len(done.findings)} in the way; nothing was changed",
-        "planned": f"{way}: would be switched, with {what}{ended}",
-        "already-there": f"{done.session}: runs under {done.account} already, with {what}",
-        "switched": f"{way}: switched, with {what}",
+        "planned": f"{way}: would be switched, {what}{ended}",
+        "already-there": f"{done.session}: runs under {done.account} already, {what}",
+        "switched": f"{way}: switched, {what}",
         "returned": f"{way}: {paint('not switched', _BOLD + _RED)}: {done.detail}",
         "failed": f"{way}: {paint('failed', _BOLD + _RED)}: {done.detail}",
     }
     return lines[done.outcome]
+
+
+def _carried(done: Switch) -> str:
+    if done.conversation is None:
+        return "with no conversation"
+    if not done.begun:
+        return f"without a conversation: nothing was said yet ({done.conversation})"
+    return f"with conversation {done.conversation}"
 
 
 def _held(sessions: Sequence[SessionStatus]) -> str:

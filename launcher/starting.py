@@ -8,7 +8,13 @@ from time import monotonic
 
 from invariants.inventory import Account, Inventory, Session
 from invariants.programs import has_conversation, session_program
-from launcher.conversations import Conversation, look_up_within, projects_of, remember
+from launcher.conversations import (
+    Conversation,
+    look_up_within,
+    prepare,
+    projects_of,
+    remember_start,
+)
 from launcher.errors import Interrupted, LauncherError, NotJudged, Unavailable
 from launcher.interrupts import Interrupts
 from launcher.lock import conversations_locked
@@ -185,9 +191,9 @@ class Starting:
     def _remember(self, tried: _Tried) -> None:
         """Note which process has which conversation: what it goes over to is found by that."""
         session = tried.session
-        if tried.conversation is not None and session.conversation == "auto":
+        if tried.conversation is not None:
             for kept in self._survey.alive(session.name):
-                remember(self.inventory, session, kept.home, kept.process, tried.conversation.id)
+                remember_start(self.inventory, session, kept, tried.conversation, self._interrupts)
 
     def _outcome(self, status: SessionStatus) -> SessionStatus:
         tried = self._tried.get(status.name)
@@ -198,7 +204,9 @@ class Starting:
             return status._replace(state=SessionState.FAILED, detail=tried.fault, words=words)
         if self._unseen is not None:
             tried.where = f"started, and not seen since: {self._unseen}"
-        return status._replace(state=SessionState.STARTED, detail=tried.where)
+        remark = tried.conversation.remark if tried.conversation else None
+        detail = "; ".join(one for one in (tried.where, remark) if one) or None
+        return status._replace(state=SessionState.STARTED, detail=detail)
 
     def _look(self) -> None:
         """Note what is wrong with each start: it died, and said why, or cannot be seen.
@@ -257,6 +265,7 @@ class Starting:
                 f"its conversation {found.id} is open already: {listed(others)}; "
                 f"two would write one transcript, so end that first: kill {pids}"
             )
+        prepare(self.inventory, session, found, self._interrupts)
         return found
 
     def _still_holds(self, accounts: Sequence[Account]) -> bool:

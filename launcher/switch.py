@@ -22,7 +22,7 @@ from invariants.inventory import Account, Inventory, Session
 from launcher.boot import check
 from launcher.conversations import follow
 from launcher.errors import ExitCode, LauncherError, NotJudged, Unavailable
-from launcher.fitness import conversation_id, unfit
+from launcher.fitness import conversation_of, give_up_unkept, unfit
 from launcher.gate import validate_all
 from launcher.interrupts import Interrupts
 from launcher.placements import moved, place
@@ -61,7 +61,8 @@ _OF_GATE = {Colour.RED: ExitCode.RED, Colour.UNKNOWN: ExitCode.UNKNOWN}
 class Switch:
     """What a switch was to do, and what has become of it.
 
-    ``origin`` is the account under which the session was; ``pids`` lead what of it ran.
+    ``origin`` is the account under which the session was; ``pids`` lead what of it ran. ``begun``
+    says that anything has been said in the ``conversation``.
     ``words`` are for the terminal only: what a new process that did not come up printed last.
     """
 
@@ -72,6 +73,7 @@ class Switch:
     sessions: list[SessionStatus]
     outcome: Outcome
     conversation: str | None = None
+    begun: bool = False
     pids: tuple[int, ...] = ()
     detail: str | None = None
     findings: tuple[Finding, ...] = ()
@@ -92,6 +94,7 @@ class Switch:
                 "to": self.account,
                 "outcome": self.outcome.value,
                 "conversation": self.conversation,
+                "begun": self.begun,
                 "detail": self.detail,
                 "refused": [finding.as_json() for finding in self.findings],
             },
@@ -106,12 +109,14 @@ def switch(
     interrupts: Interrupts,
     *,
     dry_run: bool = False,
+    without_conversation: bool = False,
 ) -> Switch:
     """Move *session*, and its conversation if it has one, to *account*.
 
     Until the old process is told to end nothing is changed but the report; after that a failure
     brings the session back under its old account. One that did not run is started. A signal
-    counts as a failure. With *dry_run* nothing is written, not even the report. Raises
+    counts as a failure. With *dry_run* nothing is written, not even the report. A conversation
+    whose turns are missing is left behind only if it may go *without_conversation*. Raises
     LauncherError where nothing was changed.
     """
     if dry_run:
@@ -129,14 +134,28 @@ def switch(
         if not dry_run:
             survey.bring_back_server()
             _note_conversations(inventory, survey, interrupts)
-        findings = tuple(unfit(inventory, session, account, survey, environ, interrupts))
+        if without_conversation and not dry_run:
+            give_up_unkept(inventory, session, survey, interrupts)
+        findings = tuple(
+            unfit(
+                inventory,
+                session,
+                account,
+                survey,
+                environ,
+                interrupts,
+                without_conversation=without_conversation,
+            )
+        )
         if findings:
             return replace(move, outcome=Outcome.REFUSED, findings=findings)
         ours = survey.kept.get(session.name, [])
+        conversation = conversation_of(inventory, session, interrupts)
         move = replace(
             move,
             origin=_origin(ours, session, inventory),
-            conversation=conversation_id(inventory, session, interrupts),
+            conversation=conversation.id if conversation else None,
+            begun=conversation is not None and conversation.begun,
             pids=tuple(kept.process.pid for kept in ours if kept.alive),
         )
         is_there = _is_there(ours, account, survey)
@@ -245,7 +264,7 @@ class Move:
         started = start_one(there, self._session.name, self._environ, interrupts, self._move.gate)
         gate, status, conversation = started
         if conversation is not None:
-            self._move = replace(self._move, conversation=conversation.id)
+            self._move = replace(self._move, conversation=conversation.id, begun=conversation.begun)
         self._move = replace(self._move, gate=gate)
         return status
 

@@ -3,7 +3,7 @@
 ``tests/claude`` runs the same scenarios with the real one. What it does under an account can be
 changed by files in that account's home: ``refuse`` (it ends at once), ``weary`` (after a second,
 without a prompt), ``mute`` (it never is at its prompt), ``deaf`` (it ignores SIGTERM), ``stray``
-(it goes over to that other conversation).
+(it goes over to that other conversation), ``quiet`` (nobody says anything: it has no transcript).
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from tests.vm import Vm
 _SCRIPT = """\
 #!/bin/sh
 home=$CLAUDE_CONFIG_DIR option=$1 id=$2
-file=$home/projects/work/$id.jsonl
+file=$home/projects/$(pwd -P | sed 's/[^A-Za-z0-9]/-/g')/$id.jsonl
 case $option in
     --session-id) test ! -e "$file" || { echo "Session ID $id is already in use"; exit 1; } ;;
     --resume) grep -q '"user"' "$file" || { echo "No conversation found"; exit 1; } ;;
@@ -28,7 +28,7 @@ mkdir -p "${file%/*}" "$home/sessions"
 note=$home/sessions/$$.json
 trap 'rm -f "$note"; kill $!; exit 143' TERM
 test ! -e "$home/deaf" || trap '' TERM
-echo '{"type":"user","home":"'"$home"'"}' >>"$file"
+test -e "$home/quiet" || echo '{"type":"user","home":"'"$home"'"}' >>"$file"
 test ! -e "$home/stray" || read -r id <"$home/stray"
 start=$(cut -d' ' -f22 /proc/$$/stat)
 test -e "$home/mute" || echo '{"procStart":"'"$start"'","sessionId":"'"$id"'"}' >"$note"

@@ -57,13 +57,23 @@ class Switching:
             wait_until(lambda: live_notes(home), "the client notes itself")
         return status
 
-    def switch(self, account: str, *, dry_run: bool = False) -> Switch:
+    def switch(
+        self, account: str, *, dry_run: bool = False, without_conversation: bool = False
+    ) -> Switch:
         """Switch the session to *account*."""
         inventory = self.inventory
         (session,) = inventory.sessions
         to = inventory.account(account)
         with Interrupts() as interrupts:
-            return switch(inventory, session, to, self.vm.environ, interrupts, dry_run=dry_run)
+            return switch(
+                inventory,
+                session,
+                to,
+                self.vm.environ,
+                interrupts,
+                dry_run=dry_run,
+                without_conversation=without_conversation,
+            )
 
     def down(self) -> None:
         """Stop the session."""

@@ -20,11 +20,11 @@ from launcher.conversations import (
     look_up,
     look_up_within,
     projects_of,
-    remember,
 )
 from launcher.errors import NotJudged, Unavailable
 from launcher.interrupts import Interrupts
 from launcher.processes import Process
+from launcher.remembered import remember
 from launcher.sessions.survey import Survey
 from tests import client
 from tests.switching import Switching

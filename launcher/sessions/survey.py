@@ -127,6 +127,11 @@ class Survey:
             if kept.elsewhere is None and (kept.alive or kept.group.members(self._table))
         ]
 
+    @property
+    def inventory(self) -> Inventory:
+        """The inventory against which this is held."""
+        return self._inventory
+
     def warnings(self) -> tuple[Warned, ...]:
         """Return what this look warns of: facts that change no verdict and stop no start."""
         return warned(self, self._option)

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING
 
 from invariants.warning import Warned
+from launcher import left
 
 if TYPE_CHECKING:
     from launcher.sessions.survey import Survey
@@ -30,7 +31,12 @@ def _not_in_inventory(survey: Survey, option: str) -> Iterable[Warned]:
         )
 
 
-KINDS: tuple[Callable[[Survey, str], Iterable[Warned]], ...] = (_not_in_inventory,)
+def _left_behind(survey: Survey, option: str) -> Iterable[Warned]:
+    """Warn of conversations that sessions left behind."""
+    return left.warnings(survey.inventory)
+
+
+KINDS: tuple[Callable[[Survey, str], Iterable[Warned]], ...] = (_not_in_inventory, _left_behind)
 
 
 def warned(survey: Survey, option: str) -> tuple[Warned, ...]:

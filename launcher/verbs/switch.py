@@ -16,6 +16,11 @@ def _arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("session", metavar="SESSION")
     parser.add_argument("account", nargs="?", metavar="ACCOUNT", help="where it goes on")
     parser.add_argument("--home", action="store_true", help="to the account of the inventory")
+    parser.add_argument(
+        "--without-conversation",
+        action="store_true",
+        help="also if its turns are missing: another conversation begins",
+    )
     parser.add_argument("--dry-run", action="store_true", help="judge and plan, change nothing")
     json_argument(parser)
 
@@ -40,6 +45,7 @@ def run(call: Call) -> int:
         call.environ,
         call.interrupts,
         dry_run=asked.dry_run,
+        without_conversation=asked.without_conversation,
     )
 
     def text(paint: Painter) -> str:
