@@ -5,16 +5,14 @@ is the one of its command line. 2.0.76 has neither: there a writer cannot be see
 """
 
 import os
-import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from typing import NamedTuple
 
+from invariants.command_line import named_in
 from invariants.documents import Unreadable, read_object
 from invariants.model import Account
 
 _PROGRAM = "claude"
-_ID = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
-_OPTIONS = ("--resume", "-r", "--session-id")
 _FORKED = 0x40  # PF_FORKNOEXEC of the flags in proc(5), as linux/sched.h has it
 _MAX_BYTES = 256 * 1024
 
@@ -108,24 +106,6 @@ def _records(home: str, processes: Mapping[int, Process]) -> Iterator[tuple[Proc
         conversation = (record or {}).get("sessionId")
         if str(started) == process.start and isinstance(conversation, str):
             yield process, conversation.lower()
-
-
-def named_in(words: Sequence[str]) -> str | None:
-    """Return the conversation that a command line begins or resumes, unless it only starts from it.
-
-    >>> named_in(["claude", "--resume", "1B4E28BA-2FA1-11D2-883F-0016D3CCA427"])
-    '1b4e28ba-2fa1-11d2-883f-0016d3cca427'
-    """
-    options = _OPTIONS[-1:] if "--fork-session" in words else _OPTIONS
-    for index, word in enumerate(words):
-        option, equals, value = word.partition("=")
-        if option not in options:
-            continue
-        if not equals:
-            value = words[index + 1] if index + 1 < len(words) else ""
-        if _ID.fullmatch(value):
-            return value.lower()
-    return None
 
 
 def _home(words: list[str]) -> str | None:

@@ -105,6 +105,23 @@ def target_of(link: Link) -> Place:
     return Place("target", link.name, link.target)
 
 
+def is_same_place(one: str, other: str) -> bool:
+    """Tell whether two paths lead to one place: by their text, else by device and inode.
+
+    A path that leads nowhere, or that may not be looked at, is the same as its own text only. On a
+    mount that is dead this hangs: who asks where nothing was asked before bounds it.
+
+    >>> is_same_place("/usr/../usr", "/usr"), is_same_place("/no such", "/usr")
+    (True, False)
+    """
+    if one == other:
+        return True
+    try:
+        return os.path.samestat(os.stat(one), os.stat(other))
+    except (OSError, ValueError):
+        return False
+
+
 def _identity(path: str) -> _Id | None:
     """Return what tells a file from all others, or None where there is none."""
     try:

@@ -16,6 +16,7 @@ from launcher.errors import (
     Interrupted,
     LauncherError,
     Locked,
+    Refused,
     Unavailable,
     WrongInventory,
     WrongUsage,
@@ -147,7 +148,7 @@ def _call(
         default = os.path.expanduser(DEFAULT_STATE)
         with locked(inventory.settings.state, arguments.verb, interrupts, also=default):
             return called()
-    except (Locked, Interrupted, WrongUsage, Unavailable):
+    except (Locked, Interrupted, Refused, WrongUsage, Unavailable):
         raise
     except Exception as error:
         if asked.reports:  # whatever it was: what an earlier gate published is not today's truth

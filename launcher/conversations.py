@@ -82,10 +82,15 @@ def first_id(session: Session, uid: int | None = None) -> str:
 
 def projects_of(inventory: Inventory, session: Session) -> str:
     """Return the directory in which the transcripts of *session* are, whoever's it is."""
+    return projects_under(inventory, session.account)
+
+
+def projects_under(inventory: Inventory, account: str) -> str:
+    """Return the directory in which the transcripts of what runs under *account* are."""
     for link in inventory.links:
         if link.name == "projects":
             return link.target
-    return os.path.join(inventory.account(session.account).home, "projects")
+    return os.path.join(inventory.account(account).home, "projects")
 
 
 def look_up(inventory: Inventory, session: Session) -> Conversation | str:

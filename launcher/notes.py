@@ -8,10 +8,10 @@ so that it counts only for a process with that very start time.
 
 import json
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
-from invariants.conversations import named_in
+from invariants.command_line import named_in
 from invariants.opening import open_at_once
 from launcher.bounded import bounded
 from launcher.errors import Unavailable
@@ -22,11 +22,15 @@ _MAX_BYTES = 65536
 
 
 class Note(NamedTuple):
-    """What a process noted: the conversation, or None where that is not one; itself; where."""
+    """What a process noted: the conversation, or None where that is not one; itself; where.
+
+    ``directory`` is its working directory, or None where the note names none.
+    """
 
     process: Process
     conversation: str | None
     path: str
+    directory: str | None = None
 
 
 def note_of(home: str, process: Process) -> Note | None:
@@ -55,7 +59,7 @@ def live_notes(home: str) -> list[Note]:
         if process is None or note is None or not process.is_alive():
             continue
         if note.process.start in (process.start, _UNKNOWN):
-            live.append(Note(process, note.conversation, note.path))
+            live.append(note._replace(process=process))
     return live
 
 
@@ -74,7 +78,8 @@ def writers(conversation: str, homes: Iterable[str], own: int | None = None) -> 
         process = identify(int(name))
         if process is None or process in noted or not process.is_alive():
             continue
-        if named_in(command_line(process)) == conversation and not is_copy(process):
+        words = command_line(process)
+        if named_in(words) == conversation and not _only_asks(words) and not is_copy(process):
             found.append(process)
     return found
 
@@ -88,6 +93,15 @@ def writers_within(
 
 
 _UNKNOWN = -1
+
+
+def _only_asks(words: Sequence[str]) -> bool:
+    """Tell whether *words* call ``launcher run``, itself or through ``timeout``, say.
+
+    It opens nothing before it has become its command.
+    """
+    names = [os.path.basename(word) for word in words]
+    return "launcher" in names and "run" in names[names.index("launcher") :]
 
 
 def _read(home: str, pid: int) -> Note | None:
@@ -105,7 +119,10 @@ def _read(home: str, pid: int) -> Note | None:
         told = {}
     start = str(told.get("procStart"))
     known = start.isascii() and start.isdecimal()
-    return Note(Process(pid, int(start) if known else _UNKNOWN), as_id(told.get("sessionId")), path)
+    process = Process(pid, int(start) if known else _UNKNOWN)
+    directory = told.get("cwd")
+    where = directory if isinstance(directory, str) else None
+    return Note(process, as_id(told.get("sessionId")), path, where)
 
 
 def as_id(value: object) -> str | None:

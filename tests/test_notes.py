@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from invariants.conversations import named_in
+from invariants.command_line import named_in
 from launcher.errors import Unavailable
 from launcher.notes import as_id, live_notes, note_of, writers
 from launcher.processes import Process, identify

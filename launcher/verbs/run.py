@@ -16,7 +16,7 @@ def run(call: Call) -> int:
     """Run the gate; on green, become the command. Its output is all that is seen then."""
     from launcher import boot
     from launcher.render import Painter, verdict_text
-    from launcher.run import become, environment, program_of
+    from launcher.run import as_the_only_writer, become, environment, program_of
     from launcher.verbs.verdict import CODES
 
     account, command = call.account(call.arguments.account), call.arguments.command
@@ -24,7 +24,9 @@ def run(call: Call) -> int:
     program = program_of(command, call.environ)
     gate, sessions = boot.check(call.inventory, call.environ, call.interrupts, call.child)
     if gate.verdict.colour == "green":
-        become(program, command, environment(account, call.environ), call.interrupts)
+        inventory, environ, interrupts = call.inventory, call.environ, call.interrupts
+        with as_the_only_writer(program, command, inventory, account, environ, interrupts):
+            become(program, command, environment(account, environ), interrupts)
     # Standard output is the command's: who reads it must not take a verdict for its words.
     call.output.message(verdict_text(gate, sessions, call.inventory, Painter(False)))
     call.interrupts.check()
