@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 
 from invariants.finding import quoted
 from invariants.model import Inventory, Session
+from invariants.places import is_same_place
 from launcher import records
 from launcher.errors import Unavailable
 from launcher.left import Left
@@ -48,10 +49,16 @@ class Remembered(NamedTuple):
         return frozenset({*self.gone, *elsewhere, *([self.conversation] if self.begun else [])})
 
     def is_of(self, directory: str) -> bool:
-        """Tell whether this is about *directory*, whatever its path was then."""
+        """Tell whether this is about *directory*, whatever its path was then.
+
+        The two paths may also lead to one directory now: an older launcher noted no identity, and
+        a file system may have another device number since a reboot.
+        """
         if self.directory == directory:
             return True
-        return self.identity is not None and self.identity == identity_of(directory)
+        if self.identity is not None and self.identity == identity_of(directory):
+            return True
+        return is_same_place(self.directory, directory)
 
     def last_word(self) -> str:
         """Return the conversation that its process had last: its note may have outlived it."""

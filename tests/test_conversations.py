@@ -232,3 +232,28 @@ def test_note_that_cannot_be_read_is_told_of_from_the_process_that_looked(
     monkeypatch.setattr("launcher.conversations.note_of", refuse)
     with Interrupts() as interrupts, pytest.raises(Unavailable, match="Permission denied"):
         follow(api.inventory, Survey(api.inventory, vm.environ), interrupts)
+
+
+@pytest.mark.parametrize("known", [True, False], ids=["identity", "path alone"])
+def test_directory_by_another_path_name_has_the_same_conversation(vm: Vm, known: bool) -> None:
+    """The first id is made from the text, and stays as it is: the record finds it again.
+
+    An older launcher noted the path alone.
+    """
+    source, alias = vm.root / "source", vm.root / "alias"
+    source.mkdir()
+    alias.symlink_to(source)
+    vm.write({"api": ["claude"]}, directory=alias)
+    before = load(str(vm.inventory))
+    remember(before, session_of(before), str(vm.home("primary")), Process(1, 2), OTHER)
+    path = vm.state / "conversations" / "api.json"
+    record = json.loads(path.read_text())
+    assert record["identity"] is not None
+    path.write_text(json.dumps(record if known else {**record, "identity": None}))
+    vm.write({"api": ["claude"]}, directory=source)
+    after = load(str(vm.inventory))
+    assert OTHER == current_id(after, session_of(after))
+    alias.unlink()
+    alias.mkdir()  # by now it is another directory
+    expected = OTHER if known else first_id(session_of(after))
+    assert expected == current_id(after, session_of(after))

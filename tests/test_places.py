@@ -11,10 +11,10 @@ import pytest
 
 from invariants.homes import Homes
 from invariants.model import Account, Link
-from invariants.places import Places, home_of, target_of
+from invariants.places import Places, home_of, is_same_place, target_of
 from invariants.targets import Targets
 from launcher.provision import _plan
-from tests.vm import UNPRIVILEGED
+from tests.vm import CHECKOUT, UNPRIVILEGED
 
 
 @pytest.fixture
@@ -73,6 +73,41 @@ def test_places_beside_each_other_do_not_clash(root: Path) -> None:
     (root / "b").mkdir(mode=0o700)
     (root / "t").mkdir()
     assert [] == told(root, ["alias", "b"], ["t"])
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root may mount")
+def test_home_that_a_bind_mount_shows_elsewhere_is_the_same_home(root: Path) -> None:
+    (root / "b").mkdir(mode=0o700)
+    script = (
+        "import sys\nfrom invariants.homes import Homes\nfrom invariants.model import Account\n"
+        "from invariants.places import Places\n"
+        "accounts = [Account(path, path) for path in sys.argv[1:]]\n"
+        "print(Homes(places=Places(accounts)).fault(accounts[1]).finding.state)\n"
+    )
+    homes = [str(root / name) for name in ("a", "b")]
+    line = 'mount --bind "$4" "$5" && exec "$@"'
+    words = ["unshare", "--mount", "sh", "-c", line, "sh", sys.executable, "-c", script, *homes]
+    done = subprocess.run(words, capture_output=True, text=True, check=False, cwd=CHECKOUT)
+    assert ("same-home\n", "") == (done.stdout, done.stderr)
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "same"),
+    [
+        ("a", "alias", True),
+        ("alias/sub", "a/sub", True),
+        ("a", "a/sub", False),
+        ("gone", "gone", True),
+        ("gone", "a", False),
+        ("loop", "a", False),
+    ],
+)
+def test_one_place_has_any_number_of_path_names(
+    root: Path, one: str, other: str, same: bool
+) -> None:
+    (root / "loop").symlink_to("loop")
+    assert same == is_same_place(str(root / one), str(root / other))
+    assert same == is_same_place(str(root / other), str(root / one))
 
 
 def test_clash_is_told_whichever_checks_are_run(root: Path) -> None:

@@ -19,6 +19,7 @@ from launcher.sessions import (
 )
 from launcher.sessions.groups import VARIABLE, Mark, look
 from launcher.sessions.holders import Hold, Lock, Place, may_run_elsewhere, runs_out_of_sight
+from launcher.sessions.spellings import Spellings
 from launcher.sessions.tmux import SERVER_NAME, TmuxBackend, label_of_server, server_label
 from launcher.sessions.warned import warned
 
@@ -39,6 +40,8 @@ class Survey:
         self._inventory = inventory
         self._option = inventory_option(inventory.path, environ)
         self._label = server_label(inventory.settings.state)
+        homes = (account.home for account in inventory.accounts)
+        self._spellings = Spellings([inventory.path, *homes])
         self.backends: dict[str, Backend] = all_backends(inventory.settings, environ)
         self.kept: dict[str, list[Kept]] = {}
         self.hidden: dict[str, str] = {}
@@ -78,9 +81,19 @@ class Survey:
         self._table = look()
         if self._unrecorded(recorded):
             recorded = self._recorded()  # it may have been started in between
-        self.kept = recorded
+        self.kept = self._spelled(recorded)
         for found in self._unrecorded(recorded):
             self.kept.setdefault(found.name, []).append(found)
+
+    def _spelled(self, recorded: Mapping[str, Sequence[Kept]]) -> dict[str, list[Kept]]:
+        """Return the runs with each home as the inventory has it, whatever it was called before."""
+        self._spellings.look_at(kept.home for every in recorded.values() for kept in every)
+        return {
+            name: [
+                kept._replace(home=self._spellings.ours(kept.home) or kept.home) for kept in every
+            ]
+            for name, every in recorded.items()
+        }
 
     def _recorded(self) -> dict[str, list[Kept]]:
         kept: dict[str, list[Kept]] = {}
@@ -250,21 +263,22 @@ class Survey:
             for kept in every
             if not kept.over
         }
-        homes = {account.home for account in self._inventory.accounts}
+        self._look_at_marked()
         found: dict[tuple[int, str], Kept] = {}
         for process, environment in self._table.environments.items():
             mark = Mark.parse(environment.get(VARIABLE, ""))
-            home = environment.get("CLAUDE_CONFIG_DIR", "")
             if mark is None or (mark.leader, mark.name) in known:
                 continue
-            if mark.inventory != self._inventory.path and home not in homes:
+            home = environment.get("CLAUDE_CONFIG_DIR", "")
+            ours = self._spellings.ours(home)
+            if self._spellings.ours(mark.inventory) is None and ours is None:
                 continue
             leads = process.pid == mark.leader
             if leads or (mark.leader, mark.name) not in found:
                 found[mark.leader, mark.name] = Kept(
                     name=mark.name,
                     account=mark.account,
-                    home=home,
+                    home=ours or home,
                     backend=None,
                     process=process if leads else Process(mark.leader, -1),
                     alive=leads,
@@ -272,6 +286,15 @@ class Survey:
                     elsewhere=self._elsewhere(mark.inventory),
                 )
         return list(found.values())
+
+    def _look_at_marked(self) -> None:
+        """Look whether what marks name is this inventory's by another path name."""
+        paths = []
+        for environment in self._table.environments.values():
+            mark = Mark.parse(environment.get(VARIABLE, ""))
+            if mark is not None:
+                paths += [mark.inventory, environment.get("CLAUDE_CONFIG_DIR", "")]
+        self._spellings.look_at(paths)
 
     def _elsewhere(self, inventory: str) -> str | None:
         """Return the path of a run's inventory where it is another one, and still there.

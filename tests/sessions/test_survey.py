@@ -8,10 +8,13 @@ import shutil
 import signal
 import subprocess
 import sys
+import time
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from launcher.sessions.spellings import Spellings
 from tests.sessions.conftest import TMUX_IS_MISSING
 from tests.sessions.keeper import Keeper
 from tests.vm import CHECKOUT, MARK, Vm, wait_until
@@ -345,3 +348,61 @@ def test_bad_mark_harms_nobody(vm: Vm, mark: str) -> None:
         assert "api  primary  stopped" in result.stdout
         assert "not in the inventory" not in result.stdout
         stranger.kill()
+
+
+@pytest.fixture
+def renamed(vm: Vm, backend: str) -> Vm:
+    """Return a VM whose session runs under a home that has another path name since."""
+    alias = vm.root / "alias"
+    alias.symlink_to(vm.home("primary"))
+    vm.write({"api": ["sleep", "600"]}, backend=backend)
+    home = json.dumps(str(vm.home("primary")))
+    direct = vm.inventory.read_text()
+    vm.inventory.write_text(direct.replace(home, json.dumps(str(alias))))
+    assert 0 == vm.run("up").returncode
+    vm.inventory.write_text(direct)
+    assert f"home = {home}" in direct
+    return vm
+
+
+def test_session_whose_home_has_another_path_name_runs(renamed: Vm) -> None:
+    before = renamed.processes()
+    assert {"api": "running"} == states(renamed)
+    assert 0 == renamed.run("up").returncode
+    assert before == renamed.processes()
+    assert {"api": "stopped"} == states(renamed, "down")
+
+
+def test_lost_record_of_a_session_whose_home_has_another_path_name_is_no_second_start(
+    renamed: Vm,
+) -> None:
+    """Found by its mark alone, which names the inventory by another path name too."""
+    shutil.rmtree(renamed.state / "sessions", ignore_errors=True)
+    moved = renamed.root / "moved"
+    alias = renamed.root / "failover-alias.toml"
+    alias.symlink_to(renamed.inventory)
+    state = f"state = {json.dumps(str(renamed.state))}"
+    text = renamed.inventory.read_text()
+    renamed.inventory.write_text(text.replace(state, f"state = {json.dumps(str(moved))}"))
+    before = renamed.processes()
+    done = renamed.run("--inventory", str(alias), "up", "--json", inventory=False)
+    (session,) = json.loads(done.stdout)["sessions"]
+    assert "running" == session["state"], session
+    assert before == renamed.processes()
+    stopped = renamed.run("--inventory", str(alias), "down", "--json", inventory=False)
+    assert 0 == stopped.returncode, stopped.stdout + stopped.stderr
+
+
+def test_home_that_hangs_is_no_home_of_ours(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "alias").symlink_to(tmp_path)
+    ours = Spellings([str(tmp_path)])
+    ours.look_at([str(tmp_path / "alias")])
+    assert str(tmp_path) == ours.ours(str(tmp_path / "alias"))
+    monkeypatch.setattr("launcher.sessions.spellings._SECONDS", 0.3)
+    monkeypatch.setattr("launcher.sessions.spellings.is_same_place", lambda *_: time.sleep(600))
+    before = time.monotonic()
+    ours.look_at(["/on/a/dead/mount", str(tmp_path)])
+    assert 20 > time.monotonic() - before
+    assert (None, str(tmp_path)) == (ours.ours("/on/a/dead/mount"), ours.ours(str(tmp_path)))
