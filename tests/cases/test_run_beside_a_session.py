@@ -12,9 +12,12 @@ from tests.cases.vm import Work, said
 from tests.interleavings import writer
 from tests.vm import Vm, wait_until
 
-OPEN = (
-    "launcher: the conversation {conversation} is open in session work (pid {pid}, primary): two "
-    "would write one transcript; go there, or fork it: --fork-session"
+REFUSED = "launcher: refused: two processes would write one transcript; nothing was run"
+FOUND = "launcher:   found     pid {pid} (claude), session work, account primary"
+FIX = "launcher:   fix       launcher down work --inventory {inventory}  # ends it"
+OR = (
+    "launcher:   or        add --fork-session to the command: "
+    "it begins a branch with an id of its own"
 )
 
 BY_ID = ("--resume", "ID")
@@ -31,8 +34,9 @@ def test_command_that_would_open_what_a_session_has_open_is_refused(
     words = tuple(word.replace("ID", conversation) for word in words)
     command = ["run", "backup", "--", str(work.program), *words]
     done = vm.run(*command, cwd=work.directory, timeout=20)
-    assert OPEN.format(conversation=conversation, pid=pid) in said(done)
-    assert (69, [pid]) == (done.returncode, work.pids)
+    for line in (REFUSED, FOUND, FIX, OR):
+        assert line.format(pid=pid, inventory=vm.inventory) in said(done), said(done)
+    assert (1, [pid]) == (done.returncode, work.pids)
     work.assert_one_writer_of_all_turns()
 
 

@@ -10,10 +10,9 @@ from tests.cases.vm import Work, said
 from tests.vm import Vm, wait_until
 
 PUBLIC = "anthropics/claude-code#73848, #71496, #77732"
-REFUSED = "work: primary -> backup: refused; nothing was changed"
-FOUND = "its conversation {conversation} had turns, and there is no transcript of it any longer"
-ANYWAY = "work: primary -> backup: switched, without its conversation"
-EMPTY = "work: primary -> backup: switched; its conversation {conversation} had no turns"
+REFUSED = "work: primary -> backup: refused: 1 in the way; nothing was changed"
+FOUND = "    found     its conversation {conversation} had turns, and its transcript is gone"
+ANYWAY = "work: primary -> backup: switched, without a conversation: nothing was said yet ({now})"
 SWITCHED = "work: primary -> backup: switched, with conversation {conversation}"
 
 
@@ -23,6 +22,7 @@ def forgetful(vm: Vm) -> Work:
     work = Work(vm)
     (vm.root / "once").touch()  # or it would write on, into a new file
     work.up()
+    assert 0 == vm.run("check").returncode  # it sees that there is a turn
     for folder in vm.target("projects").iterdir():
         shutil.rmtree(folder)
     return work
@@ -32,13 +32,16 @@ def test_switch_is_refused_while_the_turns_are_missing(forgetful: Work) -> None:
     work, conversation = forgetful, forgetful.conversation
     done = work.vm.run("switch", "work", "backup")
     assert REFUSED in said(done)
-    assert any(FOUND.format(conversation=conversation) in line for line in said(done)), said(done)
+    assert FOUND.format(conversation=conversation) in said(done), said(done)
     assert (1, ["primary"]) == (done.returncode, work.homes)
 
 
 def test_switch_without_conversation_begins_anew_and_says_so(forgetful: Work) -> None:
     done = forgetful.vm.run("switch", "work", "backup", "--without-conversation")
-    assert ANYWAY in said(done)
+    wait_until(lambda: forgetful.transcripts, "the new conversation has a turn")
+    (now,) = [path.stem for path in forgetful.transcripts]
+    assert forgetful.conversation != now
+    assert ANYWAY.format(now=now) in said(done)
     assert (0, ["backup"]) == (done.returncode, forgetful.homes)
 
 
@@ -47,7 +50,7 @@ def test_session_that_never_had_a_turn_moves_as_an_empty_one(vm: Vm) -> None:
     (vm.root / "silent").touch()  # nobody types anything
     work.up()
     done = vm.run("switch", "work", "backup")
-    assert EMPTY.format(conversation=work.conversation) in said(done)
+    assert ANYWAY.format(now=work.conversation) in said(done)
     assert (0, ["backup"]) == (done.returncode, work.homes)
 
 

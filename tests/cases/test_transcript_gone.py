@@ -1,4 +1,4 @@
-"""The transcript of a conversation that had turns is gone: that is told, not begun anew unsaid."""
+"""The transcript of a conversation that had turns is gone: that another one begins is said."""
 
 from __future__ import annotations
 
@@ -6,10 +6,11 @@ import json
 import shutil
 
 from tests.cases.vm import Work, said
-from tests.vm import Vm
+from tests.vm import Vm, wait_until
 
 PUBLIC = "anthropics/claude-code#74798, #90148, #70674"
-FOUND = "its conversation {conversation} had turns, and there is no transcript of it any longer"
+GONE = "its conversation {conversation} had turns, and its transcript is gone"
+WARNED = f"{GONE}; it goes on with {{now}}"
 
 
 def test_conversation_whose_transcript_is_gone_is_told_by_name(vm: Vm) -> None:
@@ -19,11 +20,15 @@ def test_conversation_whose_transcript_is_gone_is_told_by_name(vm: Vm) -> None:
     work.down()
     for folder in vm.target("projects").iterdir():
         shutil.rmtree(folder)
-    found = FOUND.format(conversation=work.conversation)
-    checked = json.loads(vm.run("check", "--json").stdout)
-    assert [found] == [one["found"] for one in checked["warnings"] if one["session"] == "work"]
     done = vm.run("up")
-    assert any(found in line for line in said(done)), said(done)
+    gone = GONE.format(conversation=work.conversation)
+    assert [True] == [line.endswith(gone) for line in said(done) if line.startswith("  work ")]
+    wait_until(lambda: work.transcripts, "the new conversation has a turn")
+    (now,) = [path.stem for path in work.transcripts]
+    assert work.conversation != now
+    checked = json.loads(vm.run("check", "--json").stdout)
+    found = WARNED.format(conversation=work.conversation, now=now)
+    assert [found] == [one["found"] for one in checked["warnings"] if one["session"] == "work"]
 
 
 def test_conversation_that_never_had_a_turn_is_nothing_to_tell(vm: Vm) -> None:
