@@ -124,7 +124,7 @@ def test_switch_is_refused_while_the_turns_are_on_no_disk(kept: Cli) -> None:
     assert ("refused", "turns-missing") == (told["outcome"], told["states"][0])
     assert pane.pid == kept.pane().pid
     told = switch(kept, "backup", "--without-conversation")
-    assert "switched" == told["outcome"]
+    assert "switched" == told["outcome"], told["detail"]
     assert session != told["conversation"]
 
 
@@ -135,7 +135,7 @@ def test_session_without_a_word_is_switched_empty(kept: Cli) -> None:
     pane = kept.pane()
     wait_until(lambda: pane.is_ready, "the prompt is there", 60)
     told = switch(kept, "backup")
-    assert ("switched", False) == (told["outcome"], told["begun"])
+    assert ("switched", False) == (told["outcome"], told["begun"]), told["detail"]
     kept.stub.script("noted")
     pane = kept.pane()
     wait_until(lambda: pane.is_ready, "the prompt is there", 60)
