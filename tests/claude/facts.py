@@ -33,6 +33,7 @@ PROCESS: Mapping[str, tuple[Value, Value, Value, Value]] = {
     "`/proc/PID/cmdline` has the arguments": (True, True, True, False),
     "sign of the prompt": ("❯", "❯", "❯", ">"),
     "exit code at SIGHUP, with `-p`": (129, 129, 129, -1),
+    "prompt of an answer that a signal cut is kept": (True, True, True, False),
     "half of an answer, at SIGINT": ("kept, marked", "gone", "gone", "gone"),
     "half of an answer, at SIGTERM": ("gone", "gone", "gone", "gone"),
     "half of an answer, at SIGHUP": ("gone", "gone", "gone", "gone"),

@@ -72,14 +72,19 @@ def test_running_session_can_be_seen_from_outside(claude: Cli, known: Known, ses
     assert [] == claude.records("primary")
 
 
+def begun(claude: Cli, session: str) -> tuple[Path, list[dict[str, Any]]]:
+    """Begin a conversation whose second answer will stop in its middle; return what it has yet."""
+    claude.run("primary", "the first prompt", "--session-id", session)
+    (transcript,) = claude.transcripts(session)
+    claude.stub.script(Reply([Text(ANSWER)], threading.Event()))
+    return transcript, turns_of(transcript)
+
+
 @pytest.mark.parametrize("number", SIGNALS, ids=["TERM", "INT", "HUP", "KILL"])
 def test_end_in_the_middle_of_an_answer_keeps_what_was_before(
     claude: Cli, known: Known, session: str, number: signal.Signals
 ) -> None:
-    claude.run("primary", "the first prompt", "--session-id", session)
-    (transcript,) = claude.transcripts(session)
-    before = turns_of(transcript)
-    claude.stub.script(Reply([Text(ANSWER)], threading.Event()))
+    transcript, before = begun(claude, session)
     process = claude.start("primary", "the second prompt", "--resume", session)
     claude.stub.wait_for(lambda seen: seen.is_turn and "the second prompt" in seen.text)
     left = number is signal.SIGKILL and bool(known[NOTES])
@@ -111,10 +116,7 @@ def test_end_in_the_middle_of_an_answer_keeps_what_was_before(
 def test_half_of_an_answer_is_gone_or_is_kept_and_marked(
     claude: Cli, known: Known, session: str, number: signal.Signals
 ) -> None:
-    claude.run("primary", "the first prompt", "--session-id", session)
-    (transcript,) = claude.transcripts(session)
-    before = turns_of(transcript)
-    claude.stub.script(Reply([Text(ANSWER)], threading.Event()))
+    transcript, before = begun(claude, session)
     streamed = ["--output-format", "stream-json", "--verbose", "--include-partial-messages"]
     process = claude.start("primary", "the second prompt", "--resume", session, *streamed)
     assert process.stdout is not None
@@ -127,6 +129,7 @@ def test_half_of_an_answer_is_gone_or_is_kept_and_marked(
     turns = turns_of(transcript)
     assert before == turns[: len(before)]
     known.hold(f"half of an answer, at {number.name}", answer_in(turns[len(before) :]))
+    known.hold("prompt of an answer that a signal cut is kept", "the second prompt" in str(turns))
 
 
 def answer_in(turns: list[dict[str, Any]]) -> str:
