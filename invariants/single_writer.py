@@ -22,6 +22,9 @@ def judge_writers(accounts: Sequence[Account], proc: str = "/proc") -> Finding |
     home is elsewhere, with transcripts of its own, does not: it writes another file.
     """
     processes = running(proc)
+    if os.getpid() not in processes:
+        found = f"no process can be seen: {proc} is not mounted here, or is another namespace's"
+        return _finding("unreadable", found, f"mount -t proc proc {proc}")
     try:
         found = list(writers(accounts, processes, proc))
     except Unreadable as error:

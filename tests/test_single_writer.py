@@ -231,3 +231,14 @@ def test_process_table_without_what_has_gone_meanwhile(tmp_path: Path) -> None:
     (tmp_path / "18" / "stat").write_text("18 (x)")
 
     assert {} == running(str(tmp_path))
+
+
+def test_proc_that_does_not_show_this_process_is_no_proof(
+    accounts: list[Account], tmp_path: Path
+) -> None:
+    """It is not mounted, or counts the pids of another namespace: every writer would be missed."""
+    empty = tmp_path / "proc"
+    empty.mkdir()
+    finding = judge_writers(accounts, str(empty))
+    assert finding is not None
+    assert ("unreadable", f"mount -t proc proc {empty}") == (finding.state, finding.fix)
