@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+from pathlib import Path
+
 from tests.healthy.collection import healthy
 from tests.healthy.world import UID, World
 
@@ -50,12 +53,15 @@ def windows_subsystem_for_linux(world: World) -> None:
     """Be without systemd: no /run/systemd, no machine-id, tmux's directory on a tmpfs."""
     world.write(backend="tmux")
     scratch = world.scratch()
+    # A uid of its own: who removes a directory ends what is mounted on it in other namespaces.
+    uid = 1_000_000 + os.getpid()
+    tmux = Path(f"/tmp/tmux-{uid}")
+    tmux.mkdir(mode=0o700)
+    world.beside.append(tmux)
     world.enter(
         *(line.format(scratch) for line in _ETC),
         "rm -f /etc/machine-id",
         "mount -t tmpfs -o mode=755 none /run",
-        f"mkdir -p -m 700 /tmp/tmux-{UID}",
-        f"chown {UID}:{UID} /tmp/tmux-{UID}",
-        f"mount -t tmpfs -o mode=700,uid={UID},gid={UID} none /tmp/tmux-{UID}",
-        uid=UID,
+        f"mount -t tmpfs -o mode=700,uid={uid},gid={uid} none {tmux}",
+        uid=uid,
     )

@@ -28,6 +28,8 @@ class World:
     def __init__(self) -> None:
         self.base = Path(tempfile.mkdtemp(prefix="healthy-", dir="/tmp"))
         self.base.chmod(0o755)  # every user can reach it, unlike pytest's own
+        self.beside: list[Path] = []
+        """Empty directories elsewhere on the machine, which only this world has made."""
         self.session = {"work": ["sleep", "600"]}
         self.move(self.base / "vm")
         self._holder: subprocess.Popen[bytes] | None = None
@@ -123,8 +125,8 @@ class World:
             self._holder.kill()
             self._holder.communicate()
         shutil.rmtree(self.base)
-        with suppress(OSError):
-            os.rmdir(f"/tmp/tmux-{UID}")
+        for path in self.beside:
+            path.rmdir()
 
 
 def acl(path: Path, *entries: tuple[int, int, int], default: bool = False) -> None:
