@@ -23,16 +23,22 @@ from launcher.sessions.survey import Survey
 
 
 class Holder(NamedTuple):
-    """A process at a conversation, and whose it is where that is known; ``where`` shows it."""
+    """Who has a conversation open: a process, or a session that runs out of sight.
 
-    process: Process
+    ``where`` shows a session, ``hidden`` says where one that is out of sight runs, and what to do.
+    """
+
+    process: Process | None
     session: str | None = None
     account: str | None = None
     where: str | None = None
+    hidden: str | None = None
 
     def __str__(self) -> str:
-        """Say the process, the session and the account."""
-        words = [str(self.process)]
+        """Say the process, the session and the account, and what is known of one out of sight."""
+        if self.hidden is not None:
+            return f"session {self.session} {self.hidden}"
+        words = [str(self.process)] if self.process else []
         words += [f"session {self.session}"] if self.session else []
         words += [f"account {self.account}"] if self.account else []
         return ", ".join(words)
@@ -57,16 +63,22 @@ def who_has(
         """Look in a process of its own."""
         sessions = _of_sessions(conversation, directory, inventory, runs)
         others = _of_homes(conversation, directory, inventory, own)
-        return list(({one.process: one for one in others} | sessions).values())
+        own_processes = {one.process for one in sessions}
+        return sessions + [one for one in others if one.process not in own_processes]
 
     found = bounded(look, inventory.settings.timeout, waiting)
     return [_with_session(holder, survey) for holder in found]
 
 
 def _runs(inventory: Inventory, survey: Survey) -> list[tuple[Session, Holder]]:
-    """Return the runs of the inventory's sessions that any process of theirs is left of."""
+    """Return the runs of the inventory's sessions: in sight, where a process is left, or not."""
     runs = []
     for session in inventory.sessions:
+        if (hidden := survey.hidden.get(session.name)) is not None:
+            out_of_sight = Holder(None, session.name, session.account, hidden=hidden)
+            runs.append((session, out_of_sight))
+        for process in survey.unmarked(session.name):
+            runs.append((session, Holder(process, session.name, session.account)))
         for kept in survey.kept.get(session.name, []):
             left = [kept.process] if kept.alive else survey.members(kept)
             if left and kept.elsewhere is None:
@@ -79,16 +91,16 @@ def _of_sessions(
     directory: str,
     inventory: Inventory,
     runs: list[tuple[Session, Holder]],
-) -> dict[Process, Holder]:
+) -> list[Holder]:
     """Return which *runs* have the conversation, by their records: 2.0 notes nothing itself."""
-    found = {}
+    found = []
     for session, holder in runs:
         if conversation is None:
             has = runs_claude(session) and is_same_place(session.directory, directory)
         else:
             has = has_conversation(session) and current_id(inventory, session) == conversation
         if has:
-            found[holder.process] = holder
+            found.append(holder)
     return found
 
 
@@ -101,7 +113,7 @@ def _of_homes(
         for account in inventory.accounts
         for note in live_notes(account.home)
     ]
-    known = {holder.process: holder for _, holder in noted}
+    known = {note.process: holder for note, holder in noted}
     may_have_any = [Holder(one) for one in _undecided(directory, known, own)]
     if conversation is not None:
         homes = [account.home for account in inventory.accounts]

@@ -105,7 +105,9 @@ def _in_the_way(
     lines += [f"  found     {holder}" for holder in holders]
     option = inventory_option(inventory.path, environ)
     for holder in holders:
-        if holder.session is None:
+        if holder.hidden is not None:
+            continue  # it says itself what to do, which is not here
+        if holder.session is None and holder.process is not None:
             lines.append(f"  fix       kill {holder.process.pid}  # ends it")
             continue
         lines.append(f"  fix       launcher down {holder.session}{option}  # ends it")

@@ -16,6 +16,7 @@ from launcher.interrupts import Interrupts
 from launcher.run import as_the_only_writer
 from tests import client
 from tests.leaders import Leaders
+from tests.places import NEEDS_ROOT, place
 from tests.switching import Switching
 from tests.test_notes import note
 from tests.vm import Vm, wait_until
@@ -110,6 +111,21 @@ def test_choice_in_another_directory_is_let_through(api: Switching) -> None:
     elsewhere = api.vm.root / "elsewhere"
     elsewhere.mkdir()
     assert (0, True, "") == by_hand(api.vm, "-c", cwd=elsewhere)
+
+
+@NEEDS_ROOT
+@pytest.mark.parametrize("choice", ["--resume", "-c"])
+def test_session_that_runs_out_of_sight_is_in_the_way_too(api: Switching, choice: str) -> None:
+    words = [choice, *([api.conversation] if choice == "--resume" else [])]
+    claude = str(api.vm.root / "hand" / "claude")
+    with place(api.vm, "two") as two:
+        there = [*two.prefix, "env", "-C", str(api.vm.root)]  # nsenter goes to the root
+        done = api.vm.run("run", "backup", "--", claude, *words, prefix=there)
+        assert (1, "") == (done.returncode, done.stdout)
+        assert "found     session api runs out of sight in another container" in done.stderr
+        assert "stop it there: launcher down api" in done.stderr
+    assert not (api.vm.root / "ran").exists()
+    assert 1 == len(api.runs)
 
 
 def test_session_without_a_note_is_known_by_its_record(api: Switching) -> None:
