@@ -23,8 +23,8 @@ def judge_writers(accounts: Sequence[Account], proc: str = "/proc") -> Finding |
     """
     processes = running(proc)
     if os.getpid() not in processes:
-        found = f"no process can be seen: {proc} is not mounted here, or is another namespace's"
-        return _finding("unreadable", found, f"mount -t proc proc {proc}")
+        unseen = f"no process can be seen: {proc} is not mounted here, or is another namespace's"
+        return _finding("unreadable", unseen, f"mount -t proc proc {proc}")
     try:
         found = list(writers(accounts, processes, proc))
     except Unreadable as error:

@@ -60,7 +60,8 @@ def as_the_only_writer(
     """Hold what keeps others from the conversation that *command* opens, until it has become that.
 
     A command that is not Claude Code, or begins a new conversation or a branch, is asked nothing.
-    Raises Refused where another process has the conversation, or where that is not known; Locked.
+    Raises Refused where another process has the conversation, or where that is not known, and
+    Unavailable where it runs out of sight; Locked.
     """
     words = command if is_client(os.path.realpath(program)) else of_a_client(command)
     opened = Opened() if words is None else opened_by(words)
@@ -82,6 +83,8 @@ def as_the_only_writer(
                 f"refused: whether {asked} is open is not known, and two would write one "
                 f"transcript; nothing was run: {error}"
             ) from error
+        if any(holder.hidden is not None for holder in holders):
+            raise Unavailable(_in_the_way(opened, holders, inventory, environ))
         if holders:
             raise Refused(_in_the_way(opened, holders, inventory, environ))
         yield

@@ -121,7 +121,7 @@ def test_session_that_runs_out_of_sight_is_in_the_way_too(api: Switching, choice
     with place(api.vm, "two") as two:
         there = [*two.prefix, "env", "-C", str(api.vm.root)]  # nsenter goes to the root
         done = api.vm.run("run", "backup", "--", claude, *words, prefix=there)
-        assert (1, "") == (done.returncode, done.stdout)
+        assert (69, "") == (done.returncode, done.stdout)
         assert "found     session api runs out of sight in another container" in done.stderr
         assert "stop it there: launcher down api" in done.stderr
     assert not (api.vm.root / "ran").exists()

@@ -95,10 +95,11 @@ class Hold(NamedTuple):
     """The lock of one session as it is now, and where its last holder was started, if known.
 
     ``proved`` tells whether that holder was seen with the lock: only then a free one is over.
-    ``file`` are device and inode of the lock's file.
+    ``path`` is the lock's file, and ``file`` are its device and inode.
     """
 
     lock: Lock
+    path: str
     place: Place | None = None
     proved: bool = False
     file: tuple[int, int] | None = None
@@ -155,15 +156,16 @@ def look(state: str, name: str) -> Hold:
 
 
 def _recorded(state: str, name: str, lock: Lock, file: tuple[int, int] | None) -> Hold:
+    path = path_of(state, name)
     try:
         record = records.read(state, KIND, name)
     except LauncherError:
         record = None  # it only says where; the lock is what counts
     if record is None:
-        return Hold(lock, file=file)
+        return Hold(lock, path, file=file)
     # A file that replaced the one that was locked says nothing of its holder.
     proved = record.get("inode") is not None and (file or (0, None))[1] == record["inode"]
-    return Hold(lock, Place.of(record), proved, file)
+    return Hold(lock, path, Place.of(record), proved, file)
 
 
 def make(state: str, name: str) -> str | None:
@@ -277,8 +279,8 @@ def runs_out_of_sight(hold: Hold, name: str, here: Place) -> str:
         where = f"on the host {place.host}"
     else:
         where = f"in another container or pid namespace (host name {place.host})"
-    proof = "its lock is held" if hold.lock is Lock.HELD else "its backend says so"
-    return f"runs out of sight {where}, and was not touched: {proof}; {_STOP.format(name)}"
+    proof = f"its lock is held: {hold.path}" if hold.lock is Lock.HELD else "its backend says so"
+    return f"runs out of sight {where}, and was not touched; {proof}; {_STOP.format(name)}"
 
 
 def may_run_elsewhere(hold: Hold, name: str, option: str) -> str:
