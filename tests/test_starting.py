@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.test_boot import SLEEP, states
-from tests.vm import UNPRIVILEGED, Vm
+from tests.vm import UNPRIVILEGED, Vm, wait_until
 
 
 def spoil_between_gate_and_start(vm: Vm, statement: str) -> Path:
@@ -90,7 +90,7 @@ def test_launcher_that_is_killed_at_its_starts_leaves_no_green(vm: Vm) -> None:
     assert source != starting.read_text()
     starting.write_text(source)
     assert -9 == vm.run("up", cwd=code).returncode
-    assert 1 == len(vm.processes())
+    wait_until(lambda: 1 == len(vm.processes()), "what was started is the program alone")
     assert "unknown" == vm.report["verdict"]
     assert "starting sessions, or was killed at it" in vm.report["reason"]
     assert {"api": "started", "docs": "stopped"} != states(vm)
