@@ -8,11 +8,12 @@ import os
 from collections.abc import Iterable, Iterator, Mapping
 from typing import NamedTuple
 
+from invariants.background import workers
 from invariants.command_line import named_in
 from invariants.documents import Unreadable, read_object
 from invariants.model import Account
 
-_PROGRAM = "claude"
+_PROGRAMS = ("claude", "claude.exe")  # the second is what its daemon starts
 _FORKED = 0x40  # PF_FORKNOEXEC of the flags in proc(5), as linux/sched.h has it
 _MAX_BYTES = 256 * 1024
 
@@ -31,12 +32,16 @@ class Process(NamedTuple):
 
 
 class Writer(NamedTuple):
-    """A process at a conversation; ``home`` is None where it cannot be told."""
+    """A process at a conversation; ``home`` is None where it cannot be told.
+
+    ``job`` names the background session that it is, if it is one.
+    """
 
     conversation: str
     process: Process
     home: str | None
     noted: bool
+    job: str | None = None
 
 
 def running(proc: str = "/proc") -> dict[int, Process]:
@@ -69,11 +74,16 @@ def writers(
     """Yield what of *processes* is at a conversation. Raises Unreadable for a home's records."""
     noted = set()
     for account in accounts:
-        for process, conversation in _records(account.home, processes):
+        for process, conversation, job in _records(account.home, processes):
             noted.add(process.pid)
-            yield Writer(conversation, process, account.home, noted=True)
+            yield Writer(conversation, process, account.home, noted=True, job=job)
+        for worker in workers(account.home):
+            its = processes.get(worker.pid)
+            if its is not None and its.start == worker.start and its.pid not in noted:
+                noted.add(its.pid)
+                yield Writer(worker.conversation, its, account.home, noted=True, job=worker.job)
     for process in processes.values():
-        if process.name != _PROGRAM or process.pid in noted:
+        if process.name not in _PROGRAMS or process.pid in noted:
             continue
         words = _words(proc, process.pid, "cmdline")
         if process.forked and words == _words(proc, process.parent, "cmdline"):
@@ -83,7 +93,9 @@ def writers(
             yield Writer(named, process, _home(environ), noted=False)
 
 
-def _records(home: str, processes: Mapping[int, Process]) -> Iterator[tuple[Process, str]]:
+def _records(
+    home: str, processes: Mapping[int, Process]
+) -> Iterator[tuple[Process, str, str | None]]:
     """Yield the home's records of processes that are the very ones that wrote them."""
     directory = os.path.join(home, "sessions")
     try:
@@ -105,7 +117,8 @@ def _records(home: str, processes: Mapping[int, Process]) -> Iterator[tuple[Proc
         started = (record or {}).get("procStart", process.start)
         conversation = (record or {}).get("sessionId")
         if str(started) == process.start and isinstance(conversation, str):
-            yield process, conversation.lower()
+            job = (record or {}).get("jobId")
+            yield process, conversation.lower(), job if isinstance(job, str) else None
 
 
 def _home(words: list[str]) -> str | None:

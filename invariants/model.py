@@ -28,7 +28,8 @@ class Session(NamedTuple):
 
     ``restart`` is ``no`` or ``on-failure``; ``limits`` are properties of a unit of systemd's.
     ``failover`` names the accounts that it may be moved to; None stands for all.
-    ``conversation`` is ``auto``, ``off``, or the id of the one that it always resumes. ``account``
+    ``conversation`` is ``auto``, ``off``, or the id of the one that it always resumes;
+    ``agent_view`` lets Claude Code hand it over to background sessions. ``account``
     is whose it is now; where it was switched away from the inventory's account, ``wanted`` is
     that one. ``misplaced`` says why it is not known where it was switched to.
     """
@@ -44,6 +45,7 @@ class Session(NamedTuple):
     conversation: str = "auto"
     wanted: str | None = None
     misplaced: str | None = None
+    agent_view: bool = False
 
     @property
     def home_account(self) -> str:

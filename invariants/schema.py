@@ -19,7 +19,7 @@ from invariants.programs import has_conversation, own_choices
 BACKENDS = ("auto", "tmux", "process", "systemd")
 RESTARTS = ("no", "on-failure")
 DEFAULT_STATE = "~/.local/state/claude-failover"
-RECORDS = ("sessions", "placements", "conversations")
+RECORDS = ("sessions", "placements", "conversations", "left")
 """The directories of the launcher's records, in its state directory."""
 MAX_NAME = 200
 
@@ -169,6 +169,7 @@ def _sessions(top: Table, paths: _Paths, known: set[str], backend: object) -> tu
             if other not in known:
                 table.problem(f"failover[{index}]", f"there is no account {other!r}")
         conversation = _conversation(table, conversations)
+        agent_view = table.flag("agent_view")
         table.refuse_unknown()
         if name and account and directory and command:
             session = Session(
@@ -181,6 +182,7 @@ def _sessions(top: Table, paths: _Paths, known: set[str], backend: object) -> tu
                 limits=limited,
                 failover=failover,
                 conversation=conversation,
+                agent_view=agent_view,
             )
             _refuse_choices(table, session)
             sessions.append(session)

@@ -5,10 +5,11 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable, Mapping, Sequence
 
+from invariants.background import stopping
 from invariants.conversations import Process, Writer, running, writers
 from invariants.documents import Unreadable
 from invariants.finding import Finding
-from invariants.fixes import look
+from invariants.fixes import look, noted
 from invariants.model import Account
 
 INVARIANT = "conversation_has_one_writer"
@@ -39,9 +40,21 @@ def judge_writers(accounts: Sequence[Account], proc: str = "/proc") -> Finding |
         return None
     shown = "; ".join(_shown(name, group, accounts) for name, group in doubled[:_LISTED])
     more = f"; and {len(doubled) - _LISTED} more" if len(doubled) > _LISTED else ""
-    pids = ",".join(str(one.process.pid) for _, group in doubled for one in group)
-    fix = look("ps", "-fp", pids, note="end all of a conversation but one")
-    return _finding("two-writers", shown + more, fix)
+    return _finding(
+        "two-writers", shown + more, _fix([one for _, group in doubled for one in group])
+    )
+
+
+def _fix(found: Sequence[Writer]) -> str:
+    """Return the command that ends the background sessions, or one that shows what there is.
+
+    The daemon brings a worker back that was killed.
+    """
+    stops = [stopping(one.home, one.job) for one in found if one.job and one.home]
+    if stops:
+        return noted(" && ".join(stops), "end all of a conversation but one")
+    pids = ",".join(str(one.process.pid) for one in found)
+    return look("ps", "-fp", pids, note="end all of a conversation but one")
 
 
 def _by_conversation(
@@ -82,10 +95,15 @@ def _without_wrappers(group: list[Writer], processes: Mapping[int, Process]) -> 
 def _shown(conversation: str, group: list[Writer], accounts: Iterable[Account]) -> str:
     names = {account.home: account.name for account in accounts}
     places = (
-        f"pid {one.process.pid} ({names.get(one.home or '', one.home or 'unknown home')})"
+        f"pid {one.process.pid} ({_whose(one, names)})"
         for one in sorted(group, key=lambda writer: writer.process.pid)
     )
     return f"{conversation} in {' and '.join(places)}"
+
+
+def _whose(one: Writer, names: Mapping[str, str]) -> str:
+    whose = names.get(one.home or "", one.home or "unknown home")
+    return f"{whose}, background session {one.job}" if one.job else whose
 
 
 def _finding(state: str, found: str, fix: str) -> Finding:

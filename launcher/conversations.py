@@ -23,8 +23,10 @@ from collections.abc import Sequence
 from contextlib import suppress
 from typing import NamedTuple
 
+from invariants.background import Worker
 from invariants.model import Inventory, Session
 from invariants.programs import has_conversation
+from launcher.background import of_sessions
 from launcher.bounded import bounded
 from launcher.errors import LauncherError, NotJudged, Unavailable
 from launcher.interrupts import Interrupts, Waiting
@@ -99,6 +101,9 @@ def look_up(inventory: Inventory, session: Session) -> Conversation | str:
     try:
         record = recall(inventory.settings.state, session.name)
         found = _wanted(session, record)
+        if record is not None and found == record.last_word() and (fork := record.fork()):
+            # What was handed over to the background counts once something was said there.
+            found = fork if look_for(projects, fork) is Transcript.BEGUN else found
         had_turns = record.had_turns if record else frozenset()
         missed = []
         transcript = look_for(projects, found)
@@ -265,10 +270,13 @@ def follow(inventory: Inventory, survey: Survey, waiting: Waiting | None = None)
         if kept.elsewhere is None
     ]
 
-    def look() -> list[tuple[Process, str, bool] | None]:
-        return [_followed(inventory, session, kept, survey) for session, kept in runs]
+    def look() -> tuple[list[tuple[Process, str, bool] | None], dict[str, list[Worker]]]:
+        followed = [_followed(inventory, session, kept, survey) for session, kept in runs]
+        return followed, of_sessions(inventory, [session for session, _ in runs], survey)
 
-    seen = look() if waiting is None or not runs else bounded(look, _PATIENCE, waiting)
+    if not runs:
+        return
+    seen, survey.background = look() if waiting is None else bounded(look, _PATIENCE, waiting)
     for (session, kept), found in zip(runs, seen, strict=True):
         if found is not None:
             process, conversation, begun = found
@@ -290,12 +298,16 @@ def _followed(
     known = (session.conversation, record.conversation if record else None)
     if session.conversation != "auto" and note.conversation not in known:
         return None
+    is_its = record is not None and record.process == note.process
+    directory = record.directory if record and is_its else session.directory
+    projects = projects_of(inventory, session)
+    with suppress(OSError):
+        if note.fork is not None and is_begun(projects, directory, note.fork):
+            return note.process, note.fork, True
     begun = record is not None and note.conversation in record.had_turns
     if not begun:
-        is_its = record is not None and record.process == note.process
-        directory = record.directory if record and is_its else session.directory
         with suppress(OSError):
-            begun = is_begun(projects_of(inventory, session), directory, note.conversation)
+            begun = is_begun(projects, directory, note.conversation)
     return note.process, note.conversation, begun
 
 
@@ -317,10 +329,12 @@ def notes_of_runs(
 def _note_of_run(kept: Kept, survey: Survey) -> Note | None:
     """Return what the Claude Code of a run has noted of itself, or None.
 
-    It need not lead the run: a wrapper may. Of several notes of what it started none counts.
+    It need not lead the run: a wrapper may. Of several notes of what it started none counts; those
+    of background sessions are not about the run itself.
     """
     if (note := note_of(kept.home, kept.process)) is not None:
         return note
     members = set(survey.members(kept))
-    notes = [note for note in live_notes(kept.home) if note.process in members]
+    every = [note for note in live_notes(kept.home) if note.process in members]
+    notes = [note for note in every if note.job is None]
     return notes[0] if len(notes) == 1 else None

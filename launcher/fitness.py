@@ -9,6 +9,7 @@ from invariants.fixes import noted
 from invariants.inventory import Account, Inventory, Session, inventory_option
 from invariants.programs import has_conversation
 from invariants.readiness import judge_login, judge_readiness
+from launcher.background import how_to_end
 from launcher.bounded import bounded
 from launcher.conversations import Conversation, look_up_within, projects_of
 from launcher.errors import LauncherError, NotJudged
@@ -126,17 +127,16 @@ def _not_free(
     own = {one for kept in survey.kept.get(session.name, []) for one in survey.members(kept)}
     try:
         every = writers_within(found.id, homes, inventory.settings.timeout, interrupts)
-        others = [one for one in every if one not in own]
+        background = {worker.pid for worker in survey.background.get(session.name, ())}
+        others = [one for one in every if one not in own and one.pid not in background]
+        fix = how_to_end(others, homes)
     except LauncherError as error:
         wanted = "homes that tell who has a conversation open"
         yield _finding(session, "unreadable", wanted, str(error), "see docs/switch.md")
         return
     if others:
-        pids = " ".join(str(process.pid) for process in others)
         wanted = f"its conversation {found.id} open in the session alone"
-        yield _finding(
-            session, "open-elsewhere", wanted, f"it is open in {listed(others)}", f"kill {pids}"
-        )
+        yield _finding(session, "open-elsewhere", wanted, f"it is open in {listed(others)}", fix)
 
 
 def _not_kept(

@@ -14,7 +14,7 @@ from invariants.own.model import BROKEN
 from launcher.errors import EXIT_CODES, ExitCode
 from launcher.left import INVARIANT as LEFT_BEHIND
 from launcher.sessions import SessionState
-from launcher.sessions.warned import NOT_IN_INVENTORY, NOT_LOOKED_AT
+from launcher.sessions.warned import IN_BACKGROUND, NOT_IN_INVENTORY, NOT_LOOKED_AT
 from launcher.verdict import NOT_JUDGED, Colour
 
 
@@ -337,6 +337,11 @@ _WARNING = {
         "A session does not go on with a conversation that has turns, or had some.",
         "What was said there is not known to the new one; nothing of it was changed or deleted.",
         "Do what the fix says: it resumes that conversation, or leaves it behind for good.",
+    ),
+    IN_BACKGROUND: (
+        "A session's conversation goes on in a background session of Claude Code's daemon.",
+        "It is in no terminal of the launcher's, and a daemon starts it again if it is killed.",
+        "Open it again in the terminal, or end it as the fix says; its turns are kept.",
     ),
     NOT_LOOKED_AT: (
         "What the sessions might be warned of could not be told, by a fault of claude-failover.",

@@ -11,7 +11,9 @@ import os
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
+from invariants.background import Worker, fork_of, workers
 from invariants.command_line import named_in
+from invariants.documents import Unreadable
 from invariants.opening import open_at_once
 from launcher.bounded import bounded
 from launcher.errors import Unavailable
@@ -24,13 +26,16 @@ _MAX_BYTES = 65536
 class Note(NamedTuple):
     """What a process noted: the conversation, or None where that is not one; itself; where.
 
-    ``directory`` is its working directory, or None where the note names none.
+    ``directory`` is its working directory, or None where the note names none. ``fork`` is the
+    conversation that it handed over to a background session; ``job`` names the one that it is.
     """
 
     process: Process
     conversation: str | None
     path: str
     directory: str | None = None
+    fork: str | None = None
+    job: str | None = None
 
 
 def note_of(home: str, process: Process) -> Note | None:
@@ -66,12 +71,20 @@ def live_notes(home: str) -> list[Note]:
 def writers(conversation: str, homes: Iterable[str], own: int | None = None) -> list[Process]:
     """Return the processes that have *conversation* open. Raises Unavailable.
 
-    They say so in a note of one of *homes*, or their command line does and no note of theirs says
-    otherwise. A 2.0 that was started by hand is not seen: it overwrites its command line. *own* is
-    the process that asks, where this one looks on its behalf.
+    They say so in a note of one of *homes*, its daemon's roster does, or their command line does
+    and no note of theirs says otherwise. A 2.0 that was started by hand is not seen: it overwrites
+    its command line. *own* is the process that asks, where this one looks on its behalf.
     """
+    homes = list(homes)
     noted = {note.process: note.conversation for home in homes for note in live_notes(home)}
     found = [process for process, named in noted.items() if named in (conversation, None)]
+    for worker in _workers(homes):
+        process = identify(worker.pid)
+        if process is None or process in noted or str(process.start) != worker.start:
+            continue
+        if process.is_alive():
+            noted[process] = worker.conversation
+            found += [process] if worker.conversation == conversation else []
     for name in os.listdir("/proc"):
         if not name.isdigit() or int(name) == (own or os.getpid()):
             continue
@@ -82,6 +95,13 @@ def writers(conversation: str, homes: Iterable[str], own: int | None = None) -> 
         if named_in(words) == conversation and not _only_asks(words) and not is_copy(process):
             found.append(process)
     return found
+
+
+def _workers(homes: Iterable[str]) -> list[Worker]:
+    try:
+        return [worker for home in homes for worker in workers(home)]
+    except Unreadable as error:
+        raise Unavailable(str(error)) from error
 
 
 def writers_within(
@@ -120,9 +140,11 @@ def _read(home: str, pid: int) -> Note | None:
     start = str(told.get("procStart"))
     known = start.isascii() and start.isdecimal()
     process = Process(pid, int(start) if known else _UNKNOWN)
-    directory = told.get("cwd")
+    directory, job = told.get("cwd"), told.get("jobId")
     where = directory if isinstance(directory, str) else None
-    return Note(process, as_id(told.get("sessionId")), path, where)
+    fork = as_id(fork_of(home, told))
+    job = job if isinstance(job, str) else None
+    return Note(process, as_id(told.get("sessionId")), path, where, fork, job)
 
 
 def as_id(value: object) -> str | None:

@@ -17,7 +17,7 @@ from invariants.places import is_same_place
 from launcher import records
 from launcher.errors import Unavailable
 from launcher.left import Left
-from launcher.notes import as_id, note_of
+from launcher.notes import Note, as_id, note_of
 from launcher.processes import Process
 
 KIND = records.CONVERSATIONS
@@ -61,9 +61,22 @@ class Remembered(NamedTuple):
         return is_same_place(self.directory, directory)
 
     def last_word(self) -> str:
-        """Return the conversation that its process had last: its note may have outlived it."""
-        note = note_of(self.home, self.process) if self.home and self.process else None
-        return (note.conversation if note else None) or self.conversation
+        """Return the conversation that its process had last: its note may have outlived it.
+
+        One that it handed over to a background session counts once that was seen to have turns.
+        """
+        note = self._note()
+        if note is None or note.conversation is None or note.fork == self.conversation:
+            return self.conversation
+        return note.conversation
+
+    def fork(self) -> str | None:
+        """Return the conversation that its process handed over to a background session, or None."""
+        note = self._note()
+        return note.fork if note else None
+
+    def _note(self) -> Note | None:
+        return note_of(self.home, self.process) if self.home and self.process else None
 
 
 def recall(state: str, name: str) -> Remembered | None:

@@ -8,6 +8,7 @@ from time import monotonic
 
 from invariants.inventory import Account, Inventory, Session
 from invariants.programs import has_conversation, session_program
+from launcher.background import how_to_end
 from launcher.conversations import (
     Conversation,
     look_up_within,
@@ -260,10 +261,9 @@ class Starting:
         except NotJudged as error:
             raise Unavailable(f"who has its conversation open is not known: {error}") from error
         if others:
-            pids = " ".join(str(process.pid) for process in others)
             raise Unavailable(
                 f"its conversation {found.id} is open already: {listed(others)}; "
-                f"two would write one transcript, so end that first: kill {pids}"
+                f"two would write one transcript, so end that first: {how_to_end(others, homes)}"
             )
         prepare(self.inventory, session, found, self._interrupts)
         return found

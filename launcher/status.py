@@ -12,6 +12,7 @@ from invariants.links import LinkState, observe
 from invariants.places import Places
 from invariants.targets import Targets
 from invariants.warning import Warned, in_order
+from launcher import background
 from launcher.bounded import bounded
 from launcher.errors import ExitCode, NotJudged, Unavailable
 from launcher.history import History, place
@@ -132,6 +133,7 @@ def overview(
     seen: tuple[Warned, ...] | None = None
     try:
         survey = Survey(inventory, environ)
+        background.look(inventory, survey, interrupts)
         sessions = survey.statuses(SessionState.STOPPED)
         foreign = [kept.name for kept in survey.foreign()]
         seen = survey.warnings()

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from contextlib import suppress
 
 from invariants.inventory import Inventory
+from launcher import background
 from launcher.conversations import follow
 from launcher.errors import Interrupted, LauncherError, Unavailable, WrongUsage
 from launcher.interrupts import Interrupts
@@ -41,11 +42,17 @@ def down(
     }
     with suppress(OSError, LauncherError):  # once it has ended nobody can tell any more
         follow(inventory, survey, interrupts)
+    seen = {name: every for name, every in ours.items() if name not in survey.hidden}
+    told = background.tell_all(inventory, seen, environ, interrupts)
     with suppress(Interrupted):
         end([kept.group for every in ours.values() for kept in every], interrupts)
     table = look()
     state = inventory.settings.state
-    faults = {name: _fault(state, name, ours[name], survey, table) for name in ours}
+    faults = {
+        name: _fault(state, name, ours[name], survey, table)
+        or background.fault(told.get(name), interrupts)
+        for name in ours
+    }
     states = {name: SessionState.FAILED if faults[name] else SessionState.STOPPED for name in ours}
     return [SessionStatus(name, known[name], states[name], faults[name]) for name in ours]
 

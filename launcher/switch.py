@@ -19,6 +19,7 @@ from typing import Any, TypeVar
 
 from invariants.finding import Finding
 from invariants.inventory import Account, Inventory, Session
+from launcher import background
 from launcher.boot import check
 from launcher.conversations import follow
 from launcher.errors import ExitCode, LauncherError, NotJudged, Unavailable
@@ -134,6 +135,7 @@ def switch(
         if not dry_run:
             survey.bring_back_server()
             _note_conversations(inventory, survey, interrupts)
+        background.look(inventory, survey, interrupts)
         if without_conversation and not dry_run:
             give_up_unkept(inventory, session, survey, interrupts)
         findings = tuple(
@@ -245,11 +247,15 @@ class Move:
 
     def end(self, ours: list[Kept], deaf: Interrupts) -> str | None:
         """End all of *ours*, politely first; return what is not proved dead, or None."""
-        groups = [kept.group for kept in ours if kept.elsewhere is None]
+        own, name = [kept for kept in ours if kept.elsewhere is None], self._session.name
+        groups = [kept.group for kept in own]
+        told = background.tell_all(self._inventory, {name: own}, self._environ, deaf).get(name)
         end(groups, deaf)
         table = _patiently(look, deaf)
         left = [one for group in groups for one in group.members(table) + group.suspects(table)]
-        return f"still running under {self._move.origin}: {listed(left)}" if left else None
+        if left:
+            return f"still running under {self._move.origin}: {listed(left)}"
+        return background.fault(told, deaf)
 
     def place(self, account: str) -> None:
         """Note durably whose the session is now. Raises NotJudged."""

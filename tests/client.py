@@ -16,6 +16,7 @@ from tests.vm import Vm
 _SCRIPT = """\
 #!/bin/sh
 home=$CLAUDE_CONFIG_DIR option=$1 id=$2
+test "$option" != stop || exec sh "$home/daemon/stop" "$id"
 file=$home/projects/$(pwd -P | sed 's/[^A-Za-z0-9]/-/g')/$id.jsonl
 case $option in
     --session-id) test ! -e "$file" || { echo "Session ID $id is already in use"; exit 1; } ;;

@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from invariants.model import Account, Session
+from invariants.programs import has_conversation
 from launcher.sessions.groups import VARIABLE
 from launcher.spawner import VARIABLE as SPAWNER
 
@@ -63,6 +64,13 @@ _OF_ONE_SESSION = "/session-env/"
 WITHOUT_TRANSCRIPT = "CLAUDE_CODE_SKIP_PROMPT_HISTORY"
 """Makes Claude Code keep no transcript: a session could not be resumed after its end."""
 
+NO_AGENT_VIEW = "CLAUDE_CODE_DISABLE_AGENT_VIEW"
+"""Switches Claude Code's background sessions off, and the ``←`` that begins one.
+
+A conversation that is handed over to one is written by a process that no launcher started and that
+comes back after a kill; a session that runs unattended does without (docs/claude-code.md).
+"""
+
 KEPT_BACK = (*SECRETS, *OF_A_CLIENT, *BESIDE, _ENV_FILE, WITHOUT_TRANSCRIPT)
 """Every name that a session's own environment decides on, whatever a tmux server has."""
 
@@ -89,14 +97,16 @@ def session_environment(
     """Return the environment of *session*: the launcher's, with the account's home.
 
     Left out are the credentials of ``SECRETS``, ``OURS``, what :func:`outside` leaves out, and
-    ``WITHOUT_TRANSCRIPT``, unless the session's ``pass_environment`` names them.
+    ``WITHOUT_TRANSCRIPT``, unless the session's ``pass_environment`` names them. A session with a
+    conversation gets ``NO_AGENT_VIEW``, unless it has ``agent_view`` or the variable is set.
 
     >>> from invariants.model import Account, Session
     >>> session, home = Session("api", "a", "/src", ("claude",)), Account("a", "/home/a")
     >>> session_environment(session, home, {"ANTHROPIC_API_KEY": "sk-…", "LANG": "C"})
-    {'LANG': 'C', 'CLAUDE_CONFIG_DIR': '/home/a'}
+    {'CLAUDE_CODE_DISABLE_AGENT_VIEW': '1', 'LANG': 'C', 'CLAUDE_CONFIG_DIR': '/home/a'}
     """
     held = {*SECRETS, *OURS, WITHOUT_TRANSCRIPT}
     kept = {name: value for name, value in outside(environ).items() if name not in held}
     named = {name: environ[name] for name in session.pass_environment if name in environ}
-    return {**kept, **named, "CLAUDE_CONFIG_DIR": account.home}
+    own = {NO_AGENT_VIEW: "1"} if has_conversation(session) and not session.agent_view else {}
+    return {**own, **kept, **named, "CLAUDE_CONFIG_DIR": account.home}

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping, Sequence
 
+from invariants.background import Worker
 from invariants.inventory import Inventory, Session, inventory_option
 from invariants.warning import Warned
 from launcher.errors import Unavailable
@@ -44,6 +45,8 @@ class Survey:
         self._spellings = Spellings([inventory.path, *homes])
         self.backends: dict[str, Backend] = all_backends(inventory.settings, environ)
         self.kept: dict[str, list[Kept]] = {}
+        self.background: dict[str, list[Worker]] = {}
+        """What `launcher.background` found of each session, once that has looked."""
         self.hidden: dict[str, str] = {}
         self._unmarked: dict[str, list[Process]] = {}
         self._here = Place.here()

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from launcher.sessions.survey import Survey
 
 NOT_IN_INVENTORY = "session_is_in_inventory"
+IN_BACKGROUND = "conversation_is_in_the_session"
 NOT_LOOKED_AT = "sessions_are_looked_at"
 
 
@@ -36,7 +37,24 @@ def _left_behind(survey: Survey, option: str) -> Iterable[Warned]:
     return left.warnings(survey.inventory)
 
 
-KINDS: tuple[Callable[[Survey, str], Iterable[Warned]], ...] = (_not_in_inventory, _left_behind)
+def _in_background(survey: Survey, option: str) -> Iterable[Warned]:
+    """Warn of sessions whose conversation is written by a background session."""
+    for name, workers in survey.background.items():
+        for worker in workers:
+            found = f"conversation {worker.conversation} is in the background session {worker.job}"
+            yield Warned(
+                invariant=IN_BACKGROUND,
+                found=f"its {found} (pid {worker.pid}), which `down` and `switch` end",
+                fix=f"{worker.fix}  # or open it again in the session's terminal",
+                session=name,
+            )
+
+
+KINDS: tuple[Callable[[Survey, str], Iterable[Warned]], ...] = (
+    _not_in_inventory,
+    _left_behind,
+    _in_background,
+)
 
 
 def warned(survey: Survey, option: str) -> tuple[Warned, ...]:
