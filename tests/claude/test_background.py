@@ -148,10 +148,10 @@ def test_second_writer_in_the_background_is_told_and_the_fix_ends_it_for_good(ke
     (failure,) = check["failures"]
     assert f"claude stop {worker.job}" in failure["fix"]
     fix = failure["fix"].replace(" claude ", f" {kept.program} ")
-    done = subprocess.run(
+    ended = subprocess.run(
         ["sh", "-c", fix], env=kept.environ("primary"), capture_output=True, check=False
     )
-    assert 0 == done.returncode, done.stderr
+    assert 0 == ended.returncode, ended.stderr
     time.sleep(COMES_BACK)
     assert [] == in_background(kept)
     assert 0 == kept.launch("check").returncode
