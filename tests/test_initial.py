@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from invariants.inventory import VARIABLE, load
+from invariants.inventory import VARIABLE, default_places, load
 from launcher import initial as module
 from launcher.cli import main
 from launcher.errors import Refused
@@ -31,6 +31,8 @@ def user(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.delenv("XDG_CONFIG_HOME", raising=False)
     monkeypatch.delenv(VARIABLE, raising=False)
     monkeypatch.chdir(tmp_path)
+    # The one in /etc belongs to the machine.
+    monkeypatch.setattr("invariants.inventory.default_places", lambda env: default_places(env)[:1])
     return home
 
 
