@@ -8,7 +8,6 @@ So they are looked for by their conversation, and ended by the client's own comm
 
 from __future__ import annotations
 
-import subprocess
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from time import monotonic
@@ -64,6 +63,8 @@ def _tell(
     worker: Worker, inventory: Inventory, session: Session, environ: Mapping[str, str]
 ) -> None:
     """Run the client's ``stop``; whether it did anything is looked at later."""
+    import subprocess  # as long to import as all else here: only where there is a worker
+
     program = session_program(session, environ)
     accounts = [account for account in inventory.accounts if account.home == worker.home]
     if program is None or not accounts:

@@ -33,7 +33,6 @@ from launcher.interrupts import Interrupts, Waiting
 from launcher.left import Left, Why
 from launcher.left import note as note_left
 from launcher.notes import Note, live_notes, note_of
-from launcher.orphans import of_other_users, of_removed_sessions
 from launcher.processes import Process
 from launcher.remembered import Remembered, recall, remember
 from launcher.sessions import Kept
@@ -183,6 +182,8 @@ def _of_another(
     if record is None:
         if begun:
             return []
+        from launcher.orphans import of_other_users, of_removed_sessions  # at a first start only
+
         removed = of_removed_sessions(inventory, session, projects)
         return [*removed, *of_other_users(session, projects, first_id)]
     if record.is_of(session.directory) or (last := record.last_word()) == found:
