@@ -8,7 +8,7 @@ from uuid import uuid4
 
 import pytest
 
-from tests.claude.cli import Cli, turns_of
+from tests.claude.cli import CALM, Cli, turns_of
 from tests.claude.known import Known
 from tests.claude.stub import Failure
 from tests.vm import wait_until
@@ -84,9 +84,9 @@ def test_resume_may_look_for_an_id_in_the_folders_of_other_directories(
 
 def begin_and_end(claude: Cli, session: str) -> None:
     terminal = claude.open("primary", "--session-id", session)
-    wait_until(lambda: terminal.is_ready, "the prompt is there")
+    wait_until(lambda: terminal.is_ready, "the prompt is there", CALM)
     os.kill(terminal.pid, signal.SIGTERM)
-    wait_until(lambda: terminal.ending is not None, "it ends")
+    wait_until(lambda: terminal.ending is not None, "it ends", CALM)
     assert 143 == terminal.ending
 
 

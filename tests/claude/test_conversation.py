@@ -9,7 +9,7 @@ from uuid import uuid4
 import pytest
 
 from tests.adopt.world import unseen
-from tests.claude.cli import Cli, key_of, turns_of
+from tests.claude.cli import CALM, Cli, key_of, turns_of
 from tests.claude.stub import Failure, ToolUse
 from tests.vm import LINKS, wait_until
 
@@ -90,7 +90,7 @@ def test_edit_under_one_account_is_rewound_under_another(
     terminal.wait_for("❯ 1. Restore code and conversation")
     terminal.press("Enter")
 
-    wait_until(lambda: note.read_text() == "before\n", "the edit is undone")
+    wait_until(lambda: note.read_text() == "before\n", "the edit is undone", CALM)
 
 
 def test_turn_that_met_a_limit_is_answered_under_another_account(claude: Cli, session: str) -> None:

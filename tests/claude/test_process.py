@@ -50,7 +50,7 @@ def test_running_session_can_be_seen_from_outside(claude: Cli, known: Known, ses
     words = Path(f"/proc/{terminal.pid}/cmdline").read_bytes()
     known.hold("`/proc/PID/cmdline` has the arguments", session.encode() in words)
     if known[NOTES]:
-        wait_until(lambda: status(claude) == "busy", "it is busy")
+        wait_until(lambda: status(claude) == "busy", "it is busy", CALM)
         (path,) = claude.records("primary")
         seen = json.loads(path.read_text())
         assert f"{terminal.pid}.json" == path.name
@@ -59,15 +59,15 @@ def test_running_session_can_be_seen_from_outside(claude: Cli, known: Known, ses
 
     hold.set()
     terminal.wait_for("a slow answer")
-    wait_until(lambda: terminal.is_ready, "the prompt is there")
+    wait_until(lambda: terminal.is_ready, "the prompt is there", CALM)
     if known[NOTES]:
-        wait_until(lambda: status(claude) == "idle", "it is idle")
+        wait_until(lambda: status(claude) == "idle", "it is idle", CALM)
     sign = re.search("^[❯>]", terminal.screen, re.MULTILINE)
     known.hold("sign of the prompt", sign[0] if sign else "")
     known.hold(NOTES, bool(claude.records("primary")))
 
     os.kill(terminal.pid, signal.SIGTERM)
-    wait_until(lambda: terminal.ending is not None, "it ends")
+    wait_until(lambda: terminal.ending is not None, "it ends", CALM)
     assert 143 == terminal.ending
     assert [] == claude.records("primary")
 
@@ -155,7 +155,7 @@ def test_command_of_the_bash_tool_has_a_session_of_its_own_and_may_survive(
     process = claude.start("primary", "wait", "--session-id", session)
     if behind:
         claude.stub.wait_for(lambda seen: bool(seen.tool_results))
-    wait_until(lambda: commands(claude), "the command runs")
+    wait_until(lambda: commands(claude), "the command runs", CALM)
     (child,) = commands(claude)
     assert os.getsid(child) not in (os.getsid(process.pid), process.pid)
     assert str(claude.vm.home("primary")) == environment_of(child)["CLAUDE_CONFIG_DIR"]

@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 
-from tests.claude.cli import Cli, Pane, key_of, turns_of
+from tests.claude.cli import CALM, Cli, Pane, key_of, turns_of
 from tests.claude.known import Known
 from tests.claude.stub import Answer, Failure, Reply, Text, ToolUse
 from tests.claude.watch import Watch
@@ -143,11 +143,11 @@ def test_session_goes_on_under_another_account_and_over_a_reboot(
     known.hold("`/rewind` after `--resume` offers the code", offers)
     if offers:
         pane.press("Enter")
-        wait_until(lambda: note.read_text() == "before\n", "A's edit is undone under B")
+        wait_until(lambda: note.read_text() == "before\n", "A's edit is undone under B", CALM)
 
     for pid in (*kept.vm.processes(), *kept.vm.tmux_servers()):
         os.kill(pid, signal.SIGKILL)
-    wait_until(lambda: not kept.vm.processes() + kept.vm.tmux_servers(), "all has ended")
+    wait_until(lambda: not kept.vm.processes() + kept.vm.tmux_servers(), "all has ended", CALM)
     assert [transcript] == kept.transcripts(session)
     seen = len(kept.stub.requests)
     assert session == start(kept, "and after the reboot")
@@ -199,7 +199,7 @@ def test_switch_under_load(kept: Cli, watch: Watch, trouble: str) -> None:
     else:
         answered(kept, session, "begun under A")
         os.kill(old, signal.SIGKILL)
-        wait_until(lambda: old not in watch.alive(), "it is dead")
+        wait_until(lambda: old not in watch.alive(), "it is dead", CALM)
     if trouble == "pid recycled":
         stranger = recycled(kept, old, session)
     kept.stub.script("went on under B")
