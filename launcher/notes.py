@@ -28,6 +28,8 @@ class Note(NamedTuple):
 
     ``directory`` is its working directory, or None where the note names none. ``fork`` is the
     conversation that it handed over to a background session; ``job`` names the one that it is.
+    ``has_status`` is false for a moment after a start: until then 2.1.150 notes a new conversation
+    in place of the one that it resumes (measured; with ``-p`` only 2.1.332 ever notes a status).
     """
 
     process: Process
@@ -36,6 +38,7 @@ class Note(NamedTuple):
     directory: str | None = None
     fork: str | None = None
     job: str | None = None
+    has_status: bool = True
 
 
 def note_of(home: str, process: Process) -> Note | None:
@@ -144,7 +147,8 @@ def _read(home: str, pid: int) -> Note | None:
     where = directory if isinstance(directory, str) else None
     fork = as_id(fork_of(home, told))
     job = job if isinstance(job, str) else None
-    return Note(process, as_id(told.get("sessionId")), path, where, fork, job)
+    has_status = told.get("status") is not None
+    return Note(process, as_id(told.get("sessionId")), path, where, fork, job, has_status)
 
 
 def as_id(value: object) -> str | None:

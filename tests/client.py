@@ -31,8 +31,10 @@ trap 'rm -f "$note"; kill $!; exit 143' TERM
 test ! -e "$home/deaf" || trap '' TERM
 test -e "$home/quiet" || echo '{"type":"user","home":"'"$home"'"}' >>"$file"
 test ! -e "$home/stray" || read -r id <"$home/stray"
-start=$(cut -d' ' -f22 /proc/$$/stat)
-test -e "$home/mute" || echo '{"procStart":"'"$start"'","sessionId":"'"$id"'"}' >"$note"
+own='"procStart":"'$(cut -d' ' -f22 /proc/$$/stat)'"'
+test ! -e "$home/fresh" || { read -r new <"$home/fresh"
+    echo "{$own"',"sessionId":"'"$new"'"}' >"$note"; sleep 0.5; }
+test -e "$home/mute" || echo "{$own"',"sessionId":"'"$id"'","status":"idle"}' >"$note"
 while :; do sleep 600 & wait $!; done
 """
 

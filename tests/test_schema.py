@@ -153,7 +153,7 @@ def test_near_miss_is_suggested_where_the_key_itself_is_absent(place: str, near:
         ("accounts[0].zzz", "home, name"),
         (
             "sessions[0].zzz",
-            "account, command, conversation, directory, failover, limits, name, "
+            "account, agent_view, command, conversation, directory, failover, limits, name, "
             "pass_environment, restart",
         ),
         ("launcher.zzz", "backend, invariants, prometheus, report, settle, state, timeout"),

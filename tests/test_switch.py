@@ -350,6 +350,19 @@ def test_look_that_fails_after_the_end_leaves_no_session_stopped(
     assert (account, "running") == (api.status.account, api.status.state)
 
 
+def test_conversation_that_a_client_notes_before_it_resumes_its_own_is_waited_out(
+    api: Switching,
+) -> None:
+    """As 2.1.150 does for a tenth of a second."""
+    api.up()
+    api.trouble("backup", "fresh", "11111111-2222-4333-8444-555555555555\n")
+    conversation = api.conversation
+    done = api.switch("backup")
+    assert (Outcome.SWITCHED, conversation) == (done.outcome, done.conversation), done.detail
+    assert ("backup", "running") == (api.status.account, api.status.state)
+    assert conversation == api.conversation
+
+
 @WITHOUT_TMUX
 def test_switch_brings_a_lost_socket_back(vm: Vm) -> None:
     api = Switching(vm, "tmux")

@@ -48,6 +48,7 @@ def container(vm: Vm) -> Iterator[list[str]]:
         yield made.prefix
 
 
+@pytest.mark.sampled(2)
 @NEEDS_ROOT
 @BACKEND
 @pytest.mark.parametrize("verb", LINES)
@@ -63,6 +64,7 @@ def test_launcher_in_a_container_leaves_the_session_outside_alone(
     assert 1 == _count(vm.run("status"), RUNS)
 
 
+@pytest.mark.sampled(2)
 @NEEDS_ROOT
 @BACKEND
 @pytest.mark.parametrize("empty", [False, True], ids=["no proc", "an empty proc"])
@@ -80,6 +82,7 @@ def test_launcher_that_sees_no_process_leaves_the_session_alone(
     assert 1 == _count(vm.run("status"), RUNS)
 
 
+@pytest.mark.sampled(1)
 @NEEDS_ROOT
 @BACKEND
 def test_program_that_is_no_claude_is_not_started_twice_either(
@@ -93,6 +96,7 @@ def test_program_that_is_no_claude_is_not_started_twice_either(
     assert (69, [pid]) == (done.returncode, _sleepers(vm))
 
 
+@pytest.mark.sampled(1)
 @NEEDS_ROOT
 @BACKEND
 def test_session_of_a_container_that_has_ended_is_started(vm: Vm, backend: str) -> None:
@@ -106,6 +110,7 @@ def test_session_of_a_container_that_has_ended_is_started(vm: Vm, backend: str) 
     work.assert_one_writer_of_all_turns()
 
 
+@pytest.mark.sampled(1)
 @BACKEND
 def test_session_in_sight_runs_is_stopped_and_is_started_again(vm: Vm, backend: str) -> None:
     work = Work(vm, backend)

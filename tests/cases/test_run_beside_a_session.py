@@ -24,6 +24,7 @@ BY_ID = ("--resume", "ID")
 WITHOUT_AN_ID = [("--continue",), ("-c",), ("--resume",), ("-r",)]
 
 
+@pytest.mark.sampled(3)
 @pytest.mark.parametrize("words", [BY_ID, ("--resume=ID",), ("-r", "ID"), *WITHOUT_AN_ID])
 def test_command_that_would_open_what_a_session_has_open_is_refused(
     vm: Vm, words: tuple[str, ...]

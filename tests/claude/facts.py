@@ -19,8 +19,6 @@ VERSIONS = ("2.1.332", "2.1.197", "2.1.150", "2.0.76")
 LEFT_OUT: Mapping[str, Mapping[str, str]] = {
     "2.1.150": {
         "test_broken_links": "27 slow cells, measured once: those of 2.1.197",
-        "test_switch": "its note is about another id for a moment after `--resume`, and `switch`"
-        " takes that for a conversation that went over to another one",
     },
 }
 """Files of tests that a version does not run, and why."""

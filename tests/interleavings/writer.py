@@ -70,7 +70,7 @@ time.sleep(random.uniform(0, 0.2))  # the client needs a while to its prompt
 with open("/proc/self/stat") as file:
     start = file.read().rpartition(")")[2].split()[19]
 note = f"{{home}}/sessions/{{os.getpid()}}.json"
-noted = {{"pid": os.getpid(), "procStart": start, "sessionId": conversation}}
+noted = {{"pid": os.getpid(), "procStart": start, "sessionId": conversation, "status": "idle"}}
 with open(note, "w") as file:
     json.dump(noted | {{"cwd": os.getcwd(), "status": "idle"}}, file)
 while (caught := signal.sigtimedwait(ends | asks, random.uniform(0.1, 0.5))) is None or (

@@ -5,7 +5,13 @@ from __future__ import annotations
 import pytest
 
 from invariants.model import Account, Session
-from launcher.sessions.environment import BESIDE, OF_A_CLIENT, outside, session_environment
+from launcher.sessions.environment import (
+    BESIDE,
+    NO_AGENT_VIEW,
+    OF_A_CLIENT,
+    outside,
+    session_environment,
+)
 
 HOME = Account("a", "/home/a")
 
@@ -37,5 +43,5 @@ def test_file_of_one_session_s_variables_reaches_no_other_session() -> None:
 def test_session_gets_what_it_names_even_of_a_client_s() -> None:
     environ = {"CLAUDECODE": "1", "CLAUDE_EFFORT": "high"}
     session = Session("api", "a", "/src", ("claude",), pass_environment=("CLAUDE_EFFORT", "NONE"))
-    wanted = {"CLAUDE_EFFORT": "high", "CLAUDE_CONFIG_DIR": "/home/a"}
+    wanted = {"CLAUDE_EFFORT": "high", "CLAUDE_CONFIG_DIR": "/home/a", NO_AGENT_VIEW: "1"}
     assert wanted == session_environment(session, HOME, environ)

@@ -48,6 +48,7 @@ def world(request: pytest.FixtureRequest, vm: Vm) -> Iterator[World]:
         yield World(vm, str(request.param), stack)
 
 
+@pytest.mark.sampled(2)
 @pytest.mark.parametrize("another_host", [False, True], ids=["container", "host"])
 def test_session_out_of_sight_is_named_by_every_verb_and_touched_by_none(
     world: World, another_host: bool
@@ -94,6 +95,7 @@ def test_session_that_an_earlier_build_started_is_seen_by_the_word_of_its_tmux_s
         assert before == vm.processes()
 
 
+@pytest.mark.sampled(1)
 def test_session_of_a_container_that_is_seen_from_outside_is_not_started_twice(
     world: World,
 ) -> None:
@@ -105,6 +107,7 @@ def test_session_of_a_container_that_is_seen_from_outside_is_not_started_twice(
     assert before == world.vm.processes()
 
 
+@pytest.mark.sampled(1)
 @pytest.mark.parametrize("empty", [False, True], ids=["no /proc", "empty /proc"])
 def test_launcher_that_sees_no_process_at_all_touches_nothing(world: World, empty: bool) -> None:
     assert 0 == world.vm.run("up").returncode
@@ -122,6 +125,7 @@ def test_launcher_that_sees_no_process_at_all_touches_nothing(world: World, empt
     assert (0, "running") == (code, entry["state"]), entry
 
 
+@pytest.mark.sampled(2)
 @pytest.mark.parametrize("another_host", [False, True], ids=["container", "host"])
 def test_place_that_ended_leaves_a_session_that_another_starts_by_itself(
     world: World, another_host: bool
@@ -135,6 +139,7 @@ def test_place_that_ended_leaves_a_session_that_another_starts_by_itself(
     assert (0, "stopped") == (code, entry["state"]), entry
 
 
+@pytest.mark.sampled(1)
 def test_host_that_was_renamed_sees_its_own_session(world: World) -> None:
     here = world.make("one")
     assert 0 == world.vm.run("up", prefix=here.prefix).returncode

@@ -87,6 +87,7 @@ def test_of_many_that_start_at_once_one_stays(vm: Vm) -> None:
             one.communicate()
 
 
+@pytest.mark.sampled(1)
 @pytest.mark.parametrize("how", ["symlink", "symlinked directory", "hard link", "another HOME"])
 def test_inventory_by_another_path_name_is_the_same_one(
     vm: Vm, watching: Watching, how: str
@@ -107,6 +108,7 @@ def test_inventory_by_another_path_name_is_the_same_one(
     refused(vm, first, path)
 
 
+@pytest.mark.thorough
 def test_inventory_that_an_editor_replaced_is_still_claimed(vm: Vm, watching: Watching) -> None:
     """Its file is another one, and a link to the new one is of no use to the claim's old words."""
     vm.write(more=LONG)
@@ -122,6 +124,7 @@ def test_inventory_that_an_editor_replaced_is_still_claimed(vm: Vm, watching: Wa
     refused(vm, first, path)
 
 
+@pytest.mark.thorough
 def test_two_inventories_with_one_state_directory_have_a_watch_each(
     vm: Vm, watching: Watching
 ) -> None:
@@ -143,6 +146,7 @@ def test_two_inventories_with_one_state_directory_have_a_watch_each(
     vm.inventory = own
 
 
+@pytest.mark.thorough
 def test_state_directory_that_moves_takes_the_claim_along(vm: Vm, watching: Watching) -> None:
     vm.write(more=LONG, report=str(vm.root / "report.json"))
     first = watching(vm)
@@ -192,6 +196,7 @@ def test_what_a_killed_watch_leaves_behind_holds_no_claim(vm: Vm, watching: Watc
     assert second.process.pid == vm.report["keeper"]["pid"]
 
 
+@pytest.mark.sampled(1)
 @pytest.mark.parametrize("removed", ["file", "directory"])
 def test_claim_that_is_removed_is_made_again(vm: Vm, watching: Watching, removed: str) -> None:
     vm.write(more=LONG)
@@ -209,6 +214,7 @@ def test_claim_that_is_removed_is_made_again(vm: Vm, watching: Watching, removed
     refused(vm, first)
 
 
+@pytest.mark.thorough
 def test_watch_whose_claim_was_taken_meanwhile_ends(vm: Vm, watching: Watching) -> None:
     vm.write(more=LONG)
     first = watching(vm)
