@@ -30,6 +30,11 @@ class Worker(NamedTuple):
     supervisor: int | None = None
 
     @property
+    def is_spare(self) -> bool:
+        """Whether it is held in reserve, with a conversation in which nobody has said anything."""
+        return not os.path.exists(os.path.join(self.home, "jobs", self.job, "state.json"))
+
+    @property
     def fix(self) -> str:
         """The command line that ends it for good."""
         return stopping(self.home, self.job)

@@ -102,9 +102,11 @@ def of_session(inventory: Inventory, session: Session, runs: Sequence[Kept]) -> 
     table = groups.look()
     members = {one for kept in runs for one in kept.group.members(table)}
     for kept in runs:
-        notes = [note for note in live_notes(kept.home) if note.process in members]
+        every = [note for note in live_notes(kept.home) if note.process in members]
+        notes = [note for note in every if note.job is None]
         its |= {one for note in notes for one in (note.conversation, note.fork)}
-    return [one for one in found if one.conversation in its or _process(one) in members]
+    of_it = [one for one in found if one.conversation in its or _process(one) in members]
+    return [one for one in of_it if one.conversation in its or not one.is_spare]
 
 
 def of_sessions(

@@ -266,6 +266,31 @@ def test_background_session_of_another_conversation_is_left_alone(
     assert daemon.worker.poll() is None
 
 
+def test_worker_that_is_part_of_the_session_is_its_own_unless_it_is_a_spare(
+    api: Switching, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A daemon that the session started holds one in reserve: nobody has said anything to it."""
+    (kept,) = api.runs
+    monkeypatch.setitem(api.vm.environ, "CLAUDE_FAILOVER_SESSION", mark_of(kept.process.pid))
+    daemon = Daemon(api.vm)
+    try:
+        daemon.take(ID)
+        assert [] == background_warnings(api)
+        state = daemon.home / "jobs" / JOB / "state.json"
+        state.parent.mkdir(parents=True)
+        state.write_text("{}")
+        ((found, _),) = background_warnings(api)
+        assert ID in found
+    finally:
+        daemon.close()
+
+
+def mark_of(pid: int) -> str:
+    words = Path(f"/proc/{pid}/environ").read_bytes().split(b"\0")
+    (mark,) = (word for word in words if word.startswith(b"CLAUDE_FAILOVER_SESSION="))
+    return os.fsdecode(mark.partition(b"=")[2])
+
+
 def test_switch_ends_the_background_session_and_goes_on_with_what_was_said_there(
     api: Switching, daemon: Daemon
 ) -> None:

@@ -75,10 +75,19 @@ def hand_over(claude: Cli, pane: Pane) -> Worker:
 
 def say(claude: Cli, pane: Pane, words: str, answer: str) -> None:
     """Open the conversation that was handed over, and say something in it."""
+
+    def selected() -> bool:
+        if "❯ ✻ remember heliotrope" in pane.screen:
+            return True
+        pane.press("Up")
+        time.sleep(1)
+        return False
+
+    wait_until(selected, "it is selected in the list", 60)
+    pane.press("Enter")
+    wait_until(lambda: "enter to" not in pane.screen and pane.is_ready, "it is open", 60)
     claude.stub.script(answer)
     seen = len(claude.stub.requests)
-    pane.press("Enter")
-    pane.wait_for("heliotrope")
     time.sleep(3)  # nothing on the screen tells that it takes keys by now
     pane.type(words)
     claude.stub.wait_for(lambda request: request.is_turn and words in request.text, 90, after=seen)
