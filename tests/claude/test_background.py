@@ -86,7 +86,7 @@ def say(claude: Cli, pane: Pane, words: str, answer: str) -> None:
     wait_until(selected, "it is selected in the list", 60)
     pane.press("Enter")
     wait_until(lambda: "enter to" not in pane.screen and pane.is_ready, "it is open", 60)
-    claude.stub.script(answer)
+    claude.stub.default = answer  # other workers ask as well, and would take what is scripted
     seen = len(claude.stub.requests)
     time.sleep(3)  # nothing on the screen tells that it takes keys by now
     pane.type(words)
@@ -130,7 +130,7 @@ def test_conversation_that_went_to_the_background_is_followed_and_its_worker_end
     assert 0 == check.returncode, check.stdout
     assert [worker.job in one["fix"] for one in warnings(kept)] == [True]
 
-    kept.stub.script("heliotrope under B")
+    kept.stub.default = "heliotrope under B"
     seen = len(kept.stub.requests)
     told = switch(kept, "backup")
     assert ("switched", worker.conversation) == (told["outcome"], told["conversation"])
