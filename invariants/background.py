@@ -18,8 +18,9 @@ from invariants.finding import quoted
 class Worker(NamedTuple):
     """A background session: its job's name, its conversation, and the process that writes that.
 
-    ``start`` is in clock ticks, as proc(5) has it. The process may have ended since the roster was
-    written; while the daemon, ``supervisor``, runs, it then comes back.
+    ``start`` is in clock ticks, as proc(5) has it. For some seconds the roster of a new one names
+    only its terminal's process (``is_terminal``), and a child of that writes. The process may have
+    ended since the roster was written; while the daemon, ``supervisor``, runs, it then comes back.
     """
 
     home: str
@@ -28,6 +29,7 @@ class Worker(NamedTuple):
     pid: int
     start: str
     supervisor: int | None = None
+    is_terminal: bool = False
 
     @property
     def is_spare(self) -> bool:
@@ -57,7 +59,7 @@ def workers(home: str) -> Iterator[Worker]:
             if isinstance(entry.get(pid), int) and entry.get(start) is not None:
                 conversation = entry["sessionId"].lower()
                 its = entry[pid], str(entry[start])
-                yield Worker(home, job, conversation, *its, supervisor)
+                yield Worker(home, job, conversation, *its, supervisor, pid == "pid")
                 break
 
 

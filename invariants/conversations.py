@@ -81,7 +81,10 @@ def writers(
             its = processes.get(worker.pid)
             if its is not None and its.start == worker.start and its.pid not in noted:
                 noted.add(its.pid)
-                yield Writer(worker.conversation, its, account.home, noted=True, job=worker.job)
+                noted_itself = not worker.is_terminal
+                yield Writer(
+                    worker.conversation, its, account.home, noted=noted_itself, job=worker.job
+                )
     for process in processes.values():
         if process.name not in _PROGRAMS or process.pid in noted:
             continue

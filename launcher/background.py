@@ -20,7 +20,7 @@ from launcher.bounded import bounded
 from launcher.errors import LauncherError, Unavailable
 from launcher.interrupts import Interrupts
 from launcher.notes import live_notes
-from launcher.processes import Process, command_line, identify
+from launcher.processes import Process, command_line, identify, parent_of
 from launcher.remembered import recall
 from launcher.sessions import Kept, groups
 from launcher.sessions.environment import NO_AGENT_VIEW, session_environment
@@ -176,12 +176,14 @@ def _is_daemon(pid: int | None) -> bool:
 
 def how_to_end(processes: Sequence[Process], homes: Iterable[str]) -> str:
     """Return the command line that ends *processes* for good, workers by the client's command."""
-    by_pid = {worker.pid: worker for worker in live(homes)}
-    lines = [stopping(one.home, one.job) for one in map(by_pid.get, _pids(processes)) if one]
-    if rest := [str(pid) for pid in _pids(processes) if pid not in by_pid]:
-        lines.append(f"kill {' '.join(rest)}")
-    return " && ".join(lines)
+    there = live(homes)
+    found = {process: worker_of(process, there) for process in processes}
+    lines = dict.fromkeys(stopping(one.home, one.job) for one in found.values() if one)
+    rest = [str(process.pid) for process, worker in found.items() if worker is None]
+    return " && ".join([*lines, *([f"kill {' '.join(rest)}"] if rest else [])])
 
 
-def _pids(processes: Iterable[Process]) -> list[int]:
-    return [process.pid for process in processes]
+def worker_of(process: Process, among: Iterable[Worker]) -> Worker | None:
+    """Return which worker *among* some *process* is, or the child of; or None."""
+    by_pid = {worker.pid: worker for worker in among}
+    return by_pid.get(process.pid) or by_pid.get(parent_of(process) or 0)

@@ -9,7 +9,7 @@ from invariants.fixes import noted
 from invariants.inventory import Account, Inventory, Session, inventory_option
 from invariants.programs import has_conversation
 from invariants.readiness import judge_login, judge_readiness
-from launcher.background import how_to_end
+from launcher.background import how_to_end, worker_of
 from launcher.bounded import bounded
 from launcher.conversations import Conversation, look_up_within, projects_of
 from launcher.errors import LauncherError, NotJudged
@@ -127,8 +127,8 @@ def _not_free(
     own = {one for kept in survey.kept.get(session.name, []) for one in survey.members(kept)}
     try:
         every = writers_within(found.id, homes, inventory.settings.timeout, interrupts)
-        background = {worker.pid for worker in survey.background.get(session.name, ())}
-        others = [one for one in every if one not in own and one.pid not in background]
+        background = survey.background.get(session.name, [])
+        others = [one for one in every if one not in own and not worker_of(one, background)]
         fix = how_to_end(others, homes)
     except LauncherError as error:
         wanted = "homes that tell who has a conversation open"

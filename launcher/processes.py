@@ -63,6 +63,12 @@ def identify(pid: int) -> Process | None:
     return None if found is None else Process(pid, found.start)
 
 
+def parent_of(process: Process) -> int | None:
+    """Return the pid of the parent of *process*, or None if it does not run any more."""
+    found = _stat(process.pid)
+    return found.parent if found is not None and found.start == process.start else None
+
+
 def _stat(pid: int) -> _Stat | None:
     try:
         with open(f"/proc/{pid}/stat", "rb", buffering=0) as file:

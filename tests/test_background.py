@@ -30,7 +30,7 @@ from launcher.processes import identify
 from launcher.sessions.survey import Survey
 from launcher.stop import down
 from tests.switching import Switching, quick_gate
-from tests.vm import Vm
+from tests.vm import Vm, wait_until
 
 JOB, ID = "0ddd5ad3", "0ddd5ad3-ef3e-4345-8f72-379388e6d12c"
 
@@ -190,6 +190,29 @@ def test_two_writers_of_which_one_is_in_the_background_are_told_with_its_end(
     command, _, note = finding.fix.partition("  # ")
     assert f"CLAUDE_CONFIG_DIR={daemon.home} claude stop {JOB}" == command
     assert "but one" in note
+
+
+def test_worker_and_the_process_of_its_terminal_are_one_writer(
+    api: Switching, daemon: Daemon
+) -> None:
+    """The roster of a new one names its terminal's process, and the child has the id itself."""
+    shell = api.vm.root / "sh" / "claude.exe"
+    shell.parent.mkdir()
+    shutil.copy(shutil.which("sh") or "", shell)
+    line = f'"{shell}" -c "read line" claude.exe --session-id {ID}; true'
+    terminal = subprocess.Popen([str(shell), "-c", line], stdin=subprocess.PIPE)
+    try:
+        wait_until(lambda: len(writers(ID, [])) == 1, "the child runs")
+        (child,), host = writers(ID, []), identify(terminal.pid)
+        assert host is not None
+        daemon.write({JOB: {"sessionId": ID, "pid": host.pid, "procStart": str(host.start)}})
+        assert judge_writers(api.inventory.accounts) is None
+        homes = [str(daemon.home)]
+        assert {host, child} == set(writers(ID, homes))
+        assert how_to_end([host], homes) == how_to_end([host, child], homes)
+        assert "kill" not in how_to_end([child], homes)
+    finally:
+        terminal.communicate(b"\n")
 
 
 def test_note_of_a_worker_names_its_job(api: Switching, daemon: Daemon) -> None:
