@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-import json
+import os
+import signal
 import subprocess
 import time
 from pathlib import Path
@@ -10,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from invariants.background import Worker, workers
+from invariants.background import Worker
 from launcher.background import live
 from tests.claude.cli import Cli, Pane, key_of
 from tests.claude.test_switch import answered, start, switch
@@ -144,37 +145,38 @@ def test_conversation_that_went_to_the_background_is_followed_and_its_worker_end
     assert [] == warnings(kept)
 
 
-def test_second_writer_in_the_background_is_told_and_the_fix_ends_it_for_good(kept: Cli) -> None:
+def test_conversation_that_is_resumed_in_the_background_is_a_fork_and_no_second_writer(
+    kept: Cli,
+) -> None:
     session = start(kept, "noted")
     transcript = answered(kept, session, "noted")
-    done = run(kept, "--bg", "--resume", str(transcript), "and now?")
-    if done.returncode != 0:
-        pytest.skip(f"this version takes no conversation there: {done.stderr}")
+    assert 0 == run(kept, "--bg", "--resume", str(transcript), "and now?").returncode
     wait_until(lambda: bool(in_background(kept)), "the worker runs", 60)
     (worker,) = in_background(kept)
-    if worker.conversation != session:
-        pytest.skip("this version forks it")
-    check = json.loads(kept.launch("check", "--json").stdout)
-    (failure,) = check["failures"]
-    assert f"claude stop {worker.job}" in failure["fix"]
-    fix = failure["fix"].replace(" claude ", f" {kept.program} ")
-    ended = subprocess.run(
-        ["sh", "-c", fix], env=kept.environ("primary"), capture_output=True, check=False
-    )
-    assert 0 == ended.returncode, ended.stderr
-    time.sleep(COMES_BACK)
-    assert [] == in_background(kept)
-    assert 0 == kept.launch("check").returncode
+    assert session != worker.conversation
+    check = kept.launch("check")
+    assert 0 == check.returncode, check.stdout
 
 
-def test_roster_of_this_version_is_read(kept: Cli) -> None:
+def test_worker_that_was_killed_comes_back_and_the_fix_ends_it_for_good(kept: Cli) -> None:
     done = run(kept, "--bg", "remember heliotrope")
     assert 0 == done.returncode, done.stderr
     wait_until(lambda: bool(in_background(kept)), "the worker runs", 60)
     (worker,) = in_background(kept)
     assert worker.job in done.stdout
-    assert Path(f"/proc/{worker.pid}/stat").exists()
-    assert 0 == run(kept, "stop", worker.job).returncode
-    wait_until(
-        lambda: worker.job not in [one.job for one in workers(worker.home)], "it is gone", 60
+    os.kill(worker.pid, signal.SIGKILL)
+    wait_until(lambda: worker.pid not in pids(in_background(kept)), "it is dead", 60)
+    wait_until(lambda: bool(pids(in_background(kept))), "it is back", 60)
+    fix = worker.fix.replace(" claude ", f" {kept.program} ")
+    ended = subprocess.run(
+        ["sh", "-c", fix], env=kept.environ("primary"), capture_output=True, check=False
     )
+    assert 0 == ended.returncode, ended.stderr
+    wait_until(lambda: not in_background(kept), "it has ended", 60)
+    time.sleep(COMES_BACK)
+    assert [] == in_background(kept)
+
+
+def pids(found: list[Worker]) -> list[int]:
+    """Return the pids of those that are alive; one that will come back has none yet."""
+    return [one.pid for one in found if Path(f"/proc/{one.pid}/stat").exists()]
