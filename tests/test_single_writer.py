@@ -54,7 +54,9 @@ def start(tmp_path: Path) -> Iterator[Start]:
         command = [str(under_it if under else program), *words]
         process = subprocess.Popen(command, env=environ, stdin=subprocess.PIPE)
         started.append(process)
-        wait_until(lambda: running()[process.pid].name == "claude", "it runs")
+        # Its name is there a moment before its command line is.
+        line = Path(f"/proc/{process.pid}/cmdline")
+        wait_until(lambda: running()[process.pid].name == "claude" and line.read_bytes(), "it runs")
         return process
 
     yield run
