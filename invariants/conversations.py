@@ -53,6 +53,11 @@ def running(proc: str = "/proc") -> dict[int, Process]:
     return found
 
 
+def any_client() -> bool:
+    """Tell whether any Claude Code runs on this machine, by the names of processes."""
+    return any(process.name in _PROGRAMS for process in running().values())
+
+
 def _process(proc: str, name: str) -> Process | None:
     try:
         with open(f"{proc}/{name}/stat", "rb", buffering=0) as file:

@@ -13,6 +13,7 @@ from contextlib import suppress
 from time import monotonic
 
 from invariants.background import Worker, stopping, workers
+from invariants.conversations import any_client
 from invariants.documents import Unreadable
 from invariants.inventory import Account, Inventory, Session
 from invariants.programs import has_conversation, session_program
@@ -136,10 +137,13 @@ def look(inventory: Inventory, survey: Survey, interrupts: Interrupts) -> None:
 
 
 def fault(told: list[Worker] | str | None, interrupts: Interrupts) -> str | None:
-    """Wait for what :func:`tell_all` told to end; say what has not after some seconds, or None."""
+    """Wait for what :func:`tell_all` told to end; say what has not after some seconds, or None.
+
+    If a home could not be read, it is known all the same that none runs where no Claude Code does.
+    """
     unknown = "whether a background session of it runs is not known"
     if not isinstance(told, list):
-        return f"{unknown}: {told}" if told else None
+        return f"{unknown}: {told}" if told and any_client() else None
     homes, jobs = {one.home for one in told}, {(one.home, one.job) for one in told}
     until = monotonic() + _PATIENCE
     try:

@@ -289,13 +289,14 @@ def _followed(
 ) -> tuple[Process, str, bool] | None:
     """Return the process of a run, the conversation that it noted, and whether that has turns.
 
-    None if it noted none, or one that the client went over to from the inventory's id, which is
-    not left for it. Turns that the record knows of are not looked for again.
+    A client that notes nothing (2.0) has what it was started with. None if nothing is known, or
+    the client went over from the inventory's id, which is not left for it. Turns that the record
+    knows of are not looked for again.
     """
     note = _note_of_run(kept, survey)
-    if note is None or note.conversation is None:
-        return None
     record = recall(inventory.settings.state, session.name)
+    if note is None or note.conversation is None:
+        return None if note or record is None else _unnoted(inventory, session, kept, record)
     known = (session.conversation, record.conversation if record else None)
     if session.conversation != "auto" and note.conversation not in known:
         return None
@@ -312,6 +313,18 @@ def _followed(
         with suppress(OSError):
             begun = is_begun(projects, directory, note.conversation)
     return note.process, note.conversation, begun
+
+
+def _unnoted(
+    inventory: Inventory, session: Session, kept: Kept, record: Remembered
+) -> tuple[Process, str, bool] | None:
+    """Return what :func:`_followed` does of a run that notes nothing, once that has turns."""
+    if record.process != kept.process or record.conversation in record.had_turns:
+        return None
+    with suppress(OSError):
+        if is_begun(projects_of(inventory, session), record.directory, record.conversation):
+            return kept.process, record.conversation, True
+    return None
 
 
 def notes_of_runs(

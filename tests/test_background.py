@@ -266,6 +266,17 @@ def test_down_does_not_say_stopped_while_a_background_session_runs(
     assert daemon.worker.poll() is None
 
 
+def test_down_does_not_say_stopped_where_a_client_runs_and_its_home_cannot_be_read(
+    api: Switching, daemon: Daemon
+) -> None:
+    daemon.take(api.conversation, stops=False)
+    (daemon.home / "daemon" / "roster.json").write_text("torn")
+    with Interrupts() as interrupts:
+        (status,) = down(api.inventory, ["api"], api.vm.environ, interrupts)
+    assert "failed" == status.state
+    assert "whether a background session of it runs is not known: " in str(status.detail)
+
+
 def test_worker_that_was_killed_and_comes_back_is_not_called_stopped(
     api: Switching, daemon: Daemon
 ) -> None:

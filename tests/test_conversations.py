@@ -28,7 +28,7 @@ from launcher.remembered import remember
 from launcher.sessions.survey import Survey
 from tests import client
 from tests.switching import Switching
-from tests.vm import Vm
+from tests.vm import Vm, wait_until
 
 OTHER = "11111111-2222-3333-4444-555555555555"
 TURN = {"type": "user", "message": {"role": "user", "content": "hello"}}
@@ -257,3 +257,16 @@ def test_directory_by_another_path_name_has_the_same_conversation(vm: Vm, known:
     alias.mkdir()  # by now it is another directory
     expected = OTHER if known else first_id(session_of(after))
     assert expected == current_id(after, session_of(after))
+
+
+def test_turns_of_a_client_that_notes_nothing_are_known_by_what_it_was_started_with(
+    vm: Vm,
+) -> None:
+    """As 2.0.76: without that a transcript that is gone would be begun again under its id."""
+    api = Switching(vm)
+    api.trouble("primary", "mute")
+    assert 0 == vm.run("up").returncode
+    wait_until(lambda: client.transcripts(vm), "something is said")
+    assert 0 == vm.run("check").returncode
+    record = json.loads((vm.state / "conversations" / "api.json").read_text())
+    assert (api.conversation, True) == (record["conversation"], record["begun"])

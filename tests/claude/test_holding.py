@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from launcher.processes import command_line, identify
 from launcher.sessions.holders import Lock, look
 from tests.claude.cli import Cli
 from tests.claude.stub import ToolUse
@@ -32,10 +33,8 @@ def holders(lock: Path) -> dict[int, str]:
 
 def running(claude: Cli, words: str) -> list[int]:
     """Return the processes of the VM whose command line is *words*."""
-    line = (words.replace(" ", "\0") + "\0").encode()
-    return [
-        pid for pid in claude.vm.processes() if Path(f"/proc/{pid}/cmdline").read_bytes() == line
-    ]
+    found = [process for pid in claude.vm.processes() if (process := identify(pid))]
+    return [process.pid for process in found if command_line(process) == words.split(" ")]
 
 
 @pytest.mark.parametrize("ending", [signal.SIGTERM, signal.SIGKILL], ids=["TERM", "KILL"])
