@@ -51,6 +51,7 @@ def start_one(
     it cannot be seen whether it runs.
     """
     survey = Survey(inventory, environ)
+    survey.bring_back_server()
     sessions = [session for session in inventory.sessions if session.name == name]
     before = [survey.status(session, SessionState.STOPPED) for session in sessions]
     starting = Starting(inventory, environ, interrupts, gate, survey)
@@ -145,6 +146,8 @@ class Starting:
                 tried.fault = str(error) if known else f"a fault of claude-failover: {error!r}"
 
     def _start(self, session: Session, account: Account) -> None:
+        if self._survey.why_no_start(self._backend) is not None:
+            self._survey.bring_back_server()  # its socket may have gone since the last start
         if (why := self._survey.why_no_start(self._backend)) is not None:
             raise Unavailable(why)
         for dead in self._survey.dead(session.name):

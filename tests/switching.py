@@ -62,7 +62,7 @@ class Switching:
     ) -> Switch:
         """Switch the session to *account*."""
         inventory = self.inventory
-        (session,) = inventory.sessions
+        session = inventory.sessions[0]
         to = inventory.account(account)
         with Interrupts() as interrupts:
             return switch(

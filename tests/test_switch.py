@@ -374,6 +374,29 @@ def test_switch_brings_a_lost_socket_back(vm: Vm) -> None:
 
 
 @WITHOUT_TMUX
+@pytest.mark.parametrize("step", ["end", "place", "start"])
+def test_socket_that_is_lost_in_the_middle_of_a_switch_is_brought_back(
+    vm: Vm, monkeypatch: pytest.MonkeyPatch, step: str
+) -> None:
+    """A second session keeps the server, as a cleaner of /tmp finds it."""
+    api = Switching(vm, "tmux")
+    vm.write({"api": [str(api.program)], "docs": ["sleep", "600"]}, backend="tmux")
+    assert 0 == vm.run("up").returncode
+    servers = vm.tmux_servers()
+    inner = getattr(Move, step)
+
+    def lost(move: Move, *arguments: object) -> object:
+        vm.tmux_socket.unlink(missing_ok=True)
+        return inner(move, *arguments)
+
+    monkeypatch.setattr(Move, step, lost)
+    api.switch("backup")
+    states = {one["name"]: one["state"] for one in vm.report["sessions"]}
+    assert ({"api": "started", "docs": "running"}, servers) == (states, vm.tmux_servers())
+    assert 2 == len(vm.report["sessions"])
+
+
+@WITHOUT_TMUX
 def test_switch_ends_nothing_where_a_lost_socket_cannot_be_brought_back(vm: Vm) -> None:
     """Another server answers in its place: what is started there could not be told apart."""
     api = Switching(vm, "tmux")
