@@ -23,7 +23,7 @@ PATIENCE = 30.0
 
 _PROMPT = re.compile(r"^[❯>]\s*$|^> ", re.MULTILINE)
 _PAUSE = 0.1
-_SETTLING = 5.0  # seconds for a note without a status to become final; 0.1 were seen
+_SETTLING = 5.0  # seconds for a note without a status to become final; 0.1 to 0.9 were seen
 
 
 def why_not_ready(

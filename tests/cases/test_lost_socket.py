@@ -30,6 +30,7 @@ def test_switch_moves_the_session_whether_the_socket_is_there_or_not(vm: Vm, los
     work.assert_one_writer_of_all_turns()
 
 
+@pytest.mark.thorough
 def test_switch_that_cannot_have_the_socket_back_ends_nothing(vm: Vm) -> None:
     """Where it stood something else is now, which the launcher did not make."""
     work = Work(vm)
@@ -57,6 +58,7 @@ def test_up_brings_the_socket_back_and_starts_what_does_not_run(vm: Vm) -> None:
     work.assert_one_writer_of_all_turns()
 
 
+@pytest.mark.thorough
 def test_server_that_holds_no_session_does_not_keep_up_from_starting_one(vm: Vm) -> None:
     """A cleaner of ``/tmp`` comes between the start of a server and that of its first session.
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import shutil
 
+import pytest
+
 from tests.cases.vm import Work, said
 from tests.vm import Vm, wait_until
 
@@ -27,6 +29,7 @@ def test_conversation_goes_on_in_a_directory_that_was_renamed(vm: Vm) -> None:
     work.assert_one_writer_of_all_turns()
 
 
+@pytest.mark.thorough
 def test_conversation_of_another_directory_is_told_with_how_to_resume_it(vm: Vm) -> None:
     """The project was copied, and the inventory names the copy: which is meant nobody knows."""
     work, before = _had_a_conversation(vm)
@@ -44,6 +47,7 @@ def test_conversation_of_another_directory_is_told_with_how_to_resume_it(vm: Vm)
     work.assert_one_writer_of_all_turns()
 
 
+@pytest.mark.thorough
 def test_directory_that_stays_is_nothing_to_tell(vm: Vm) -> None:
     work, before = _had_a_conversation(vm)
     work.up()

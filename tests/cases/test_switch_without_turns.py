@@ -36,6 +36,7 @@ def test_switch_is_refused_while_the_turns_are_missing(forgetful: Work) -> None:
     assert (1, ["primary"]) == (done.returncode, work.homes)
 
 
+@pytest.mark.thorough
 def test_switch_without_conversation_begins_anew_and_says_so(forgetful: Work) -> None:
     done = forgetful.vm.run("switch", "work", "backup", "--without-conversation")
     wait_until(lambda: forgetful.transcripts, "the new conversation has a turn")
@@ -45,6 +46,7 @@ def test_switch_without_conversation_begins_anew_and_says_so(forgetful: Work) ->
     assert (0, ["backup"]) == (done.returncode, forgetful.homes)
 
 
+@pytest.mark.thorough
 def test_session_that_never_had_a_turn_moves_as_an_empty_one(vm: Vm) -> None:
     work = Work(vm)
     (vm.root / "silent").touch()  # nobody types anything

@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import shutil
 
+import pytest
+
 from tests.cases.vm import Work, said
 from tests.vm import Vm, wait_until
 
@@ -38,6 +40,7 @@ def test_conversation_that_never_had_a_turn_is_nothing_to_tell(vm: Vm) -> None:
     assert not [line for line in said(done) if "transcript" in line], said(done)
 
 
+@pytest.mark.thorough
 def test_conversation_whose_transcript_is_there_goes_on(vm: Vm) -> None:
     work = Work(vm)
     work.up()

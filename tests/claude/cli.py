@@ -7,6 +7,7 @@ elsewhere is noted there and refused.
 
 from __future__ import annotations
 
+import hashlib
 import itertools
 import json
 import os
@@ -173,6 +174,10 @@ class Cli:
         # 2.0 knows of no other place for what its background commands print.
         shutil.rmtree(Path("/tmp/claude") / self.folder, ignore_errors=True)
         shutil.rmtree(self.scratch, ignore_errors=True)
+        for account in self.vm.accounts:  # where a home's daemon has its sockets
+            name = hashlib.sha256(str(self.vm.home(account)).encode()).hexdigest()[:8]
+            place = Path(f"/tmp/cc-daemon-{os.geteuid()}") / name
+            shutil.rmtree(place, ignore_errors=True)
 
 
 class Terminal:

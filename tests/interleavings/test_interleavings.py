@@ -16,7 +16,7 @@ from tests.interleavings.storm import Done, Storm
 from tests.vm import wait_until
 
 
-@pytest.mark.sampled(2)
+@pytest.mark.sampled(1)
 @pytest.mark.parametrize("seed", range(24))
 def test_launchers_at_the_same_time_lose_neither_turn_nor_session(
     tmp_path: Path, seed: int

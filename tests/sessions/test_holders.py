@@ -92,6 +92,7 @@ def test_session_holds_its_lock_from_its_start_to_its_end(vm: Vm) -> None:
     assert not record_of(vm).exists()
 
 
+@pytest.mark.thorough
 def test_lock_that_another_process_takes_first_keeps_the_program_from_running(vm: Vm) -> None:
     """The launcher looked, and somebody out of sight was faster."""
     witness = vm.root / "ran"
@@ -156,6 +157,7 @@ def test_program_that_closes_its_descriptors_proves_nothing(vm: Vm) -> None:
     wait_until(lambda: not vm.processes(), "the session ends")
 
 
+@pytest.mark.sampled(1)
 @pytest.mark.parametrize("removed", ["removed", "replaced"])
 def test_lock_file_that_somebody_removed_is_no_proof_of_an_end(vm: Vm, removed: str) -> None:
     vm.write({"api": SLEEP})

@@ -158,6 +158,7 @@ def test_state_directory_that_moves_takes_the_claim_along(vm: Vm, watching: Watc
     refused(vm, first)
 
 
+@pytest.mark.thorough
 def test_claim_outlives_an_upgrade(vm: Vm, watching: Watching) -> None:
     """The watch becomes the new program: nobody gets in before, meanwhile or after it."""
     code = vm.deploy()
@@ -236,6 +237,7 @@ def test_watch_whose_claim_was_taken_meanwhile_ends(vm: Vm, watching: Watching) 
         usurper.wait()
 
 
+@pytest.mark.thorough
 def test_watch_of_an_older_version_is_not_joined(vm: Vm, watching: Watching) -> None:
     """It claims nothing, but its report names it."""
     vm.write(more=LONG)
@@ -286,6 +288,7 @@ def test_watch_that_dies_and_hangs_at_it_keeps_nothing_true(
     claim.close()
 
 
+@pytest.mark.thorough
 def test_state_directory_that_takes_no_claim_is_said(vm: Vm, watching: Watching) -> None:
     vm.state.mkdir(mode=0o700)
     (vm.state / DIRECTORY).touch()
