@@ -22,65 +22,17 @@ import stat
 from collections.abc import Iterable
 from contextlib import suppress
 from enum import Enum
-from typing import Any, NamedTuple, Self
+from typing import NamedTuple
 
 from launcher import records
 from launcher.directories import make_readable
 from launcher.errors import LauncherError, Unavailable
-from launcher.processes import Process, boot_id, identify
+from launcher.processes import Process, identify
+from launcher.sessions.place import Place
 
 KIND = "holders"
 _NO_LOCKS = frozenset({errno.ENOLCK, errno.EOPNOTSUPP, errno.ENOSYS, errno.EINVAL})
 _USUAL = 9  # the descriptor that the trampoline opens
-_STOP = "stop it there: launcher down {}"
-
-
-class Place(NamedTuple):
-    """Where a process runs: the machine, its boot, and the namespace that its pid is of.
-
-    ``host`` is for people. Each of the others is None where it is not known.
-    """
-
-    host: str
-    machine: str | None
-    boot: str | None
-    namespace: str | None
-
-    @classmethod
-    def here(cls) -> Self:
-        """Return the place of this process."""
-        return cls(os.uname().nodename, machine_id(), boot_id(), pid_namespace())
-
-    @classmethod
-    def of(cls, record: dict[str, Any]) -> Self:
-        """Return the place that a *record* names; what is no text there is not known."""
-        machine, boot, namespace = (
-            value if isinstance(value, str) else None
-            for value in (record.get(key) for key in ("machine_id", "boot_id", "pid_namespace"))
-        )
-        return cls(str(record.get("host")), machine, boot, namespace)
-
-    def is_another_machine(self, other: Place) -> bool:
-        """Tell whether *other* is another machine, by their ids.
-
-        Without these the host names count: a host can be renamed.
-        """
-        if self.machine is not None and other.machine is not None:
-            return self.machine != other.machine
-        return self.host != other.host
-
-    def shares_pids(self, other: Place) -> bool:
-        """Tell whether a pid means the same process in both, as far as is known."""
-        return self.boot == other.boot and is_same_namespace(self.namespace, other.namespace)
-
-    def as_record(self) -> dict[str, Any]:
-        """Return what a record keeps of it."""
-        return {
-            "host": self.host,
-            "machine_id": self.machine,
-            "boot_id": self.boot,
-            "pid_namespace": self.namespace,
-        }
 
 
 class Lock(Enum):
@@ -268,61 +220,3 @@ def _visible_holders(file: tuple[int, int]) -> list[Process]:
             if process is not None and has_open(process, file):
                 found.append(process)
     return found
-
-
-def runs_out_of_sight(hold: Hold, name: str, here: Place) -> str:
-    """Say of the session *name*, which runs where no process of it is seen, where to stop it."""
-    place = hold.place
-    if place is None:
-        where = "in another container, or on another host"
-    elif here.is_another_machine(place):
-        where = f"on the host {place.host}"
-    else:
-        where = f"in another container or pid namespace (host name {place.host})"
-    proof = f"its lock is held: {hold.path}" if hold.lock is Lock.HELD else "its backend says so"
-    return f"runs out of sight {where}, and was not touched; {proof}; {_STOP.format(name)}"
-
-
-def may_run_elsewhere(hold: Hold, name: str, option: str) -> str:
-    """Say of the session *name*, of which only the record of another machine is left, what to do.
-
-    *option* is what a pasted command needs to reach the same inventory.
-    """
-    host = "?" if hold.place is None else hold.place.host
-    return (
-        f"may run on the host {host}, which started it last, and no lock proves that it ended; "
-        f"{_STOP.format(name)}; if that host is gone: "
-        f"launcher down {name} --forget-host {host}{option}"
-    )
-
-
-def machine_id() -> str | None:
-    """Return the id of this installation of the system (machine-id(5)), or None."""
-    try:
-        with open("/etc/machine-id", encoding="ascii") as file:
-            return file.read(64).strip() or None
-    except (OSError, ValueError):
-        return None
-
-
-def pid_namespace() -> str | None:
-    """Return what tells this process's pid namespace from any other of this boot, or None.
-
-    The kernel gives the number of a namespace that has ended to another one. So the start time of
-    the namespace's first process stands behind it, where that may be read.
-    """
-    try:
-        number = os.stat("/proc/self/ns/pid").st_ino
-    except OSError:
-        return None
-    first = identify(1)
-    return f"{number}:{first.start if first is not None else ''}"
-
-
-def is_same_namespace(one: str | None, other: str | None) -> bool:
-    """Tell whether two of :func:`pid_namespace` are one; what is not known counts as the same."""
-    if one is None or other is None:
-        return True
-    number, _, start = one.partition(":")
-    other_number, _, other_start = other.partition(":")
-    return number == other_number and (not start or not other_start or start == other_start)

@@ -16,7 +16,7 @@ from invariants.finding import quoted
 from launcher.errors import Unavailable
 from launcher.processes import Process, identify
 from launcher.sessions import Kept, Start, last_lines
-from launcher.sessions.holders import Place
+from launcher.sessions.place import Place
 from launcher.sessions.trampoline import SHELL, trampoline
 
 _RECORD = ".json"

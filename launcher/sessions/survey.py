@@ -19,7 +19,9 @@ from launcher.sessions import (
     holders,
 )
 from launcher.sessions.groups import VARIABLE, Mark, look
-from launcher.sessions.holders import Hold, Lock, Place, may_run_elsewhere, runs_out_of_sight
+from launcher.sessions.holders import Hold, Lock
+from launcher.sessions.place import Place
+from launcher.sessions.sight import may_run_elsewhere, runs_out_of_sight
 from launcher.sessions.spellings import Spellings
 from launcher.sessions.tmux import SERVER_NAME, TmuxBackend, label_of_server, server_label
 from launcher.sessions.warned import warned

@@ -7,7 +7,7 @@ import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from launcher.errors import ExitCode, Interrupted, LauncherError, NotJudged, WrongUsage
+from launcher.errors import ExitCode, Interrupted, LauncherError, NotJudged, Unavailable, WrongUsage
 from launcher.verbs.call import Call, Verb, json_argument
 
 if TYPE_CHECKING:
@@ -40,12 +40,17 @@ def run(call: Call) -> int:
     """Adopt one entry or all, or undo that; print what was done or what stands in the way."""
     from launcher.adopt import Adoption, AdoptionRefused, Stopped, adopt, undo
     from launcher.adopt.text import Progress
+    from launcher.sessions.sight import out_of_sight
 
-    arguments = call.arguments
+    arguments, inventory = call.arguments, call.inventory
     subjects, progress = _subjects(call), Progress()
+    names = [session.name for session in inventory.sessions]
+    if hidden := out_of_sight(inventory.settings.state, names, call.option):
+        # It may write into home and target, and no look at processes would find it.
+        raise Unavailable("\n".join(["nothing was written: a session may be at work", *hidden]))
     done: list[Adopted | Undone] = []
     how = Adoption(
-        accounts=call.inventory.accounts,
+        accounts=inventory.accounts,
         interrupts=call.interrupts,
         option=call.option,
         keep_both=arguments.keep_both,

@@ -14,7 +14,8 @@ import pytest
 
 from launcher.errors import Unavailable
 from launcher.sessions import holders
-from launcher.sessions.holders import Lock, Place
+from launcher.sessions.holders import Lock
+from launcher.sessions.place import Place, is_same_namespace
 from tests.sessions.test_survey import sessions, states
 from tests.vm import Vm, wait_until
 
@@ -244,8 +245,8 @@ def test_what_is_no_lock_file_is_refused_and_left(vm: Vm) -> None:
 def test_namespace_is_told_by_number_and_first_process(
     one: str | None, other: str, same: bool
 ) -> None:
-    assert same is holders.is_same_namespace(one, other)
-    assert same is holders.is_same_namespace(other, one)
+    assert same is is_same_namespace(one, other)
+    assert same is is_same_namespace(other, one)
 
 
 def test_machine_is_told_by_its_id_and_without_one_by_its_name() -> None:

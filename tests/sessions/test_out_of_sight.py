@@ -139,6 +139,26 @@ def test_place_that_ended_leaves_a_session_that_another_starts_by_itself(
     assert (0, "stopped") == (code, entry["state"]), entry
 
 
+def test_adoption_waits_for_a_session_out_of_sight(vm: Vm) -> None:
+    """No look at processes would find what it has open."""
+    vm.write({"api": SLEEP})
+    with place(vm, "one") as one, place(vm, "two") as two:
+        assert 0 == vm.run("up", prefix=one.prefix).returncode
+        entry = vm.entry("backup", "projects")
+        entry.unlink()
+        entry.mkdir()
+        (entry / "file").write_text("of the account")
+        for option in ([], ["--dry-run"]):
+            done = vm.run("adopt", "backup", "projects", *option, prefix=two.prefix)
+            assert (69, "") == (done.returncode, done.stdout)
+            assert "nothing was written: a session may be at work" in done.stderr
+            assert "session api runs out of sight" in done.stderr
+        assert "of the account" == (entry / "file").read_text()
+        one.end()
+        assert 0 == vm.run("adopt", "backup", "projects", prefix=two.prefix).returncode
+    assert entry.is_symlink()
+
+
 @pytest.mark.sampled(1)
 def test_host_that_was_renamed_sees_its_own_session(world: World) -> None:
     here = world.make("one")
