@@ -79,7 +79,7 @@ def writers(
     """Yield what of *processes* is at a conversation. Raises Unreadable for a home's records."""
     noted = set()
     for account in accounts:
-        for process, conversation, job in _records(account.home, processes):
+        for process, conversation, job in _records(account.home, processes, proc):
             noted.add(process.pid)
             yield Writer(conversation, process, account.home, noted=True, job=job)
         for worker in workers(account.home):
@@ -102,7 +102,7 @@ def writers(
 
 
 def _records(
-    home: str, processes: Mapping[int, Process]
+    home: str, processes: Mapping[int, Process], proc: str
 ) -> Iterator[tuple[Process, str, str | None]]:
     """Yield the home's records of processes that are the very ones that wrote them."""
     directory = os.path.join(home, "sessions")
@@ -125,6 +125,9 @@ def _records(
         started = (record or {}).get("procStart", process.start)
         conversation = (record or {}).get("sessionId")
         if str(started) == process.start and isinstance(conversation, str):
+            if (record or {}).get("status") is None:
+                # 2.1.150 notes a new one before that, in place of the one that it resumes.
+                conversation = named_in(_words(proc, process.pid, "cmdline")) or conversation
             job = (record or {}).get("jobId")
             yield process, conversation.lower(), job if isinstance(job, str) else None
 

@@ -301,8 +301,6 @@ def _followed(
     if session.conversation != "auto" and note.conversation not in known:
         return None
     is_its = record is not None and record.process == note.process
-    if record and is_its and not note.has_status and note.conversation != record.conversation:
-        return None  # it resumes what it was started with, and has not said so yet
     directory = record.directory if record and is_its else session.directory
     projects = projects_of(inventory, session)
     with suppress(OSError):

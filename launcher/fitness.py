@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from time import monotonic, sleep
 
 from invariants.finding import Finding
 from invariants.fixes import noted
@@ -20,7 +21,13 @@ from launcher.remembered import remember_turns
 from launcher.sessions import backend_for_starts
 from launcher.sessions.environment import session_environment
 from launcher.sessions.survey import Survey, told_of_suspects
+from launcher.transcripts import is_begun
 from launcher.unkept import why_unkept
+
+_WRITING = 3.0
+"""Seconds that a client has to begin the transcript of what was said just now."""
+
+_PAUSE = 0.1
 
 
 def unfit(
@@ -172,6 +179,9 @@ def _unkept(
     if found.begun or not runs:
         return None
 
+    projects, seconds = projects_of(inventory, session), inventory.settings.timeout
+    until = monotonic() + min(_WRITING, seconds / 2)
+
     def look() -> str | None:
         for kept in runs:
             why = why_unkept(kept.home, session.directory, survey.members(kept), found.id)
@@ -179,8 +189,18 @@ def _unkept(
                 return why
         return None
 
+    def look_for_long() -> str | None:
+        """Give a client time: it writes a prompt into its history before the transcript."""
+        while (why := look()) is not None:
+            if is_begun(projects, session.directory, found.id):
+                return None
+            if monotonic() > until:
+                return why
+            sleep(_PAUSE)
+        return None
+
     try:
-        return bounded(look, inventory.settings.timeout, interrupts)
+        return bounded(look_for_long, seconds, interrupts)
     except NotJudged as error:
         return f"whether anything was said in it is not known: {error}"
 

@@ -28,8 +28,6 @@ class Note(NamedTuple):
 
     ``directory`` is its working directory, or None where the note names none. ``fork`` is the
     conversation that it handed over to a background session; ``job`` names the one that it is.
-    ``has_status`` is false for a moment after a start: until then 2.1.150 notes a new conversation
-    in place of the one that it resumes (measured; with ``-p`` only 2.1.332 ever notes a status).
     """
 
     process: Process
@@ -38,7 +36,6 @@ class Note(NamedTuple):
     directory: str | None = None
     fork: str | None = None
     job: str | None = None
-    has_status: bool = True
 
 
 def note_of(home: str, process: Process) -> Note | None:
@@ -147,8 +144,24 @@ def _read(home: str, pid: int) -> Note | None:
     where = directory if isinstance(directory, str) else None
     fork = as_id(fork_of(home, told))
     job = job if isinstance(job, str) else None
-    has_status = told.get("status") is not None
-    return Note(process, as_id(told.get("sessionId")), path, where, fork, job, has_status)
+    conversation = as_id(told.get("sessionId"))
+    if told.get("status") is None:
+        conversation = _before_a_status(process, conversation)
+    return Note(process, conversation, path, where, fork, job)
+
+
+def _before_a_status(process: Process, noted: str | None) -> str | None:
+    """Return the conversation of *process*, whose note has no status: what its words name, if any.
+
+    For up to a second 2.1.150 notes a new conversation in place of the one that it resumes; with
+    ``-p`` only 2.1.332 ever notes a status (measured). A process that ended before it noted one
+    has gone over to nothing.
+    """
+    if process.start == _UNKNOWN:
+        return noted
+    if not process.is_alive():
+        return None
+    return named_in(command_line(process)) or noted
 
 
 def as_id(value: object) -> str | None:

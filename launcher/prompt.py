@@ -8,7 +8,6 @@ empty ``>`` line on the screen; its questions mark an answer with another sign.
 from __future__ import annotations
 
 import re
-from math import inf
 from time import monotonic
 
 from invariants.model import Session
@@ -23,14 +22,13 @@ PATIENCE = 30.0
 
 _PROMPT = re.compile(r"^[❯>]\s*$|^> ", re.MULTILINE)
 _PAUSE = 0.1
-_SETTLING = 5.0  # seconds for a note without a status to become final; 0.1 to 0.9 were seen
 
 
 def why_not_ready(
     survey: Survey, session: Session, conversation: str, interrupts: Interrupts
 ) -> str | None:
     """Wait until *session* is at its prompt with *conversation*; return why it is not, or None."""
-    until, settled = monotonic() + PATIENCE, inf
+    until = monotonic() + PATIENCE
     try:
         while True:
             survey.look()
@@ -39,12 +37,9 @@ def why_not_ready(
                 return f"it {seen.detail or 'has ended'}"
             (kept,) = survey.alive(session.name)
             (note,) = notes_of_runs([kept], survey, interrupts)
-            if note is not None and note.conversation == conversation:
-                return None
             if note is not None and note.conversation is not None:
-                settled = min(settled, monotonic() + (0 if note.has_status else _SETTLING))
-                if monotonic() >= settled:
-                    return f"it went over to another conversation, {note.conversation}"
+                other = f"it went over to another conversation, {note.conversation}"
+                return None if note.conversation == conversation else other
             if note is None and _shows_prompt(survey, kept):
                 return None
             if monotonic() > until:

@@ -137,8 +137,10 @@ def test_note_that_outlived_its_process_has_the_last_word(vm: Vm, inventory: Inv
     note = home / "sessions" / "4000000.json"
     note.parent.mkdir()
     note.write_text(json.dumps({"procStart": "17", "sessionId": OTHER}))
+    assert first_id(session) == current_id(inventory, session)  # it had not resumed its own yet
+    note.write_text(json.dumps({"procStart": "17", "sessionId": OTHER, "status": "idle"}))
     assert OTHER == current_id(inventory, session)
-    note.write_text(json.dumps({"procStart": "18", "sessionId": OTHER}))
+    note.write_text(json.dumps({"procStart": "18", "sessionId": OTHER, "status": "idle"}))
     assert first_id(session) == current_id(inventory, session)
 
 

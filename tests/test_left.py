@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+import subprocess
 from collections.abc import Callable
 from pathlib import Path
 
@@ -393,6 +394,25 @@ def test_prompt_that_is_in_no_transcript_is_not_taken_for_an_empty_session(
     done = api.switch("backup", without_conversation=True)
     assert "switched" == done.outcome
     assert first_id(api.inventory.sessions[0]) != done.conversation
+
+
+def test_transcript_that_a_client_is_about_to_begin_is_waited_for(
+    vm: Vm, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    green(monkeypatch)
+    api = Switching(vm)
+    api.trouble("primary", "quiet")
+    api.up()
+    history(api, {"sessionId": OWN, "display": "remember the word"})
+    conversation = first_id(api.inventory.sessions[0])
+    folders = [vm.target("projects") / str(one) for one in ("work", folder_of(str(vm.root)))]
+    for folder in folders:
+        folder.mkdir(exist_ok=True)
+    turn = json.dumps({"type": "user", "home": "home-primary"})
+    write = "; ".join(f"echo '{turn}' > {folder}/{conversation}.jsonl" for folder in folders)
+    with subprocess.Popen(["sh", "-c", f"sleep 0.5; {write}"]):
+        done = api.switch("backup")
+    assert ("switched", conversation) == (done.outcome, done.conversation), done.findings
 
 
 def in_environment(api: Switching, name: str) -> None:

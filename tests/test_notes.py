@@ -6,6 +6,7 @@ import json
 import os
 import sys
 from pathlib import Path
+from uuid import uuid4
 
 import pytest
 
@@ -16,14 +17,15 @@ from launcher.processes import Process, identify
 from tests.leaders import Leaders
 from tests.vm import wait_until
 
-ID = "11111111-2222-3333-4444-555555555555"
-OTHER = "99999999-2222-3333-4444-555555555555"
+ID, OTHER = str(uuid4()), str(uuid4())  # tests run side by side, and all see all processes
 
 
 def note(home: Path, process: Process, **keys: object) -> Path:
     path = home / "sessions" / f"{process.pid}.json"
     path.parent.mkdir(exist_ok=True)
-    path.write_text(json.dumps({"procStart": str(process.start), "sessionId": ID, **keys}))
+    path.write_text(
+        json.dumps({"procStart": str(process.start), "sessionId": ID, "status": "idle", **keys})
+    )
     return path
 
 

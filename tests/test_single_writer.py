@@ -69,7 +69,7 @@ def note(account: Account, process: subprocess.Popen[bytes], **changes: object) 
     folder = Path(account.home) / "sessions"
     folder.mkdir(exist_ok=True)
     start = running()[process.pid].start
-    record = {"pid": process.pid, "procStart": start, "sessionId": ID, **changes}
+    record = {"pid": process.pid, "procStart": start, "sessionId": ID, "status": "idle", **changes}
     path = folder / f"{process.pid}.json"
     path.write_text(json.dumps(record))
     return path

@@ -121,6 +121,8 @@ def test_conversation_that_went_to_the_background_is_followed_and_its_worker_end
 ) -> None:
     if daemon == "older":  # its workers bear no mark of the session's
         assert 0 == run(kept, "--bg", "something else").returncode
+        # Its answer is not the one that the session is to get.
+        kept.stub.wait_for(lambda request: request.is_turn and "something else" in request.text)
     session = start(kept, "noted")
     answered(kept, session, "noted")
     pane = kept.pane()

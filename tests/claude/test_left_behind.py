@@ -75,7 +75,8 @@ def test_renamed_directory_keeps_its_conversation_and_its_transcript(kept: Cli) 
     assert transcript == says(kept, session, "it is heliotrope")
     assert [] == warnings(kept)
     kept.stub.script("heliotrope still")
-    assert session == switch(kept, "backup")["conversation"]
+    told = switch(kept, "backup")
+    assert ("switched", session) == (told["outcome"], told["conversation"]), told
     wait_until(lambda: "heliotrope still" in transcript.read_text(), "B appends to it", 60)
 
 

@@ -118,6 +118,8 @@ def _call(dice: random.Random, sessions: tuple[str, ...]) -> Call:
     session, account = dice.choice(sessions), dice.choice(ACCOUNTS)
     number = dice.choice((signal.SIGKILL, signal.SIGTERM))
     is_killed, at, after = dice.random() < 0.35, dice.uniform(0, 0.6), dice.uniform(0.05, 1.8)
+    if verb == "run" and session == "tool":
+        session = sessions[0]  # it has no conversation that a client could resume
     if verb in ("run", "watch"):
         return Call(at, verb, session, account, number, 0.7 + after)
     return Call(at, verb, session, account, number if is_killed else None, after)
