@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import sys
+from itertools import count
 from pathlib import Path
 from uuid import uuid4
 
@@ -96,6 +97,7 @@ def test_copy_of_a_writer_that_has_executed_nothing_yet_is_no_other(
         (["grep", ID], False),
         (["sh", "-c", f"claude --resume {ID}"], False),
     ],
+    ids=count(),
 )
 def test_words_that_name_a_conversation(words: list[str], expected: bool) -> None:
     assert expected == (named_in(words) == ID)
@@ -118,6 +120,8 @@ def test_note_that_cannot_be_opened_is_told(tmp_path: Path) -> None:
         note_of(str(tmp_path), process)
 
 
-@pytest.mark.parametrize(("value", "expected"), [(ID.upper(), ID), ("no", None), (7, None)])
+@pytest.mark.parametrize(
+    ("value", "expected"), [(ID.upper(), ID), ("no", None), (7, None)], ids=count()
+)
 def test_id_of_a_conversation_is_a_uuid(value: object, expected: str | None) -> None:
     assert expected == as_id(value)

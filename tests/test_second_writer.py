@@ -8,6 +8,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from uuid import uuid4
 
 import pytest
 
@@ -18,10 +19,9 @@ from tests import client
 from tests.leaders import Leaders
 from tests.places import NEEDS_ROOT, place
 from tests.switching import Switching
-from tests.test_notes import note
+from tests.test_notes import ID, note
 from tests.vm import Vm, wait_until
 
-ID = "11111111-2222-3333-4444-555555555555"
 TOUCH = '#!/bin/sh\necho "$@" > ran\n'
 
 
@@ -146,7 +146,7 @@ def test_process_that_was_started_by_hand_is_in_the_way_too(
     found = rf"pid {process.pid} \(sleep\), account backup\n  fix       kill {process.pid}  # ends"
     with pytest.raises(Refused, match=found):
         ask(api, "claude", "--resume", ID)
-    ask(api, "claude", "--resume", ID.replace("1", "7"))
+    ask(api, "claude", "--resume", str(uuid4()))
     api.down()
     ask(api, "claude", "--continue")
     note(api.vm.home("backup"), process, cwd=os.getcwd())
