@@ -34,7 +34,8 @@ test ! -e "$home/stray" || read -r id <"$home/stray"
 own='"procStart":"'$(cut -d' ' -f22 /proc/$$/stat)'"'
 test ! -e "$home/fresh" || { read -r new <"$home/fresh"
     echo "{$own"',"sessionId":"'"$new"'"}' >"$note"; sleep 0.5; }
-test -e "$home/mute" || echo "{$own"',"sessionId":"'"$id"'","status":"idle"}' >"$note"
+echo "{$own"',"sessionId":"'"$id"'","status":"idle"}' >"$note.new"
+test -e "$home/mute" && rm "$note.new" || mv "$note.new" "$note"
 while :; do sleep 600 & wait $!; done
 """
 
