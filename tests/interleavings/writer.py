@@ -112,6 +112,8 @@ def second_writers(vm: Vm) -> list[str]:
 
 def lost_turns(vm: Vm) -> list[str]:
     """Return what is wrong with the transcripts: a line for each turn or file that is."""
+    # Before the transcripts: what runs goes on writing, a turn into its transcript first.
+    turns = {path.name: path.read_text() for path in sorted((vm.root / "turns").iterdir())}
     wrong = []
     transcripts: dict[str, list[Path]] = {}
     for path in sorted(vm.target("projects").glob("*/*.jsonl")):
@@ -120,13 +122,13 @@ def lost_turns(vm: Vm) -> list[str]:
     for name, paths in transcripts.items():
         if len(paths) > 1:
             wrong.append(f"{name} has {len(paths)} transcripts: {', '.join(map(str, paths))}")
-    for written in sorted((vm.root / "turns").iterdir()):
+    for name, written in turns.items():
         kept: Counter[str] = Counter()
-        for path in transcripts.get(written.name, []):
+        for path in transcripts.get(name, []):
             kept.update(json.loads(line)["turn"] for line in path.read_text().splitlines())
-        for turn in written.read_text().splitlines():
+        for turn in written.splitlines():
             if kept[turn] != 1:
-                wrong.append(f"turn {turn} is {kept[turn]} times in the transcript {written.name}")
+                wrong.append(f"turn {turn} is {kept[turn]} times in the transcript {name}")
     return wrong
 
 
