@@ -86,6 +86,12 @@ class Cli:
             "TMPDIR": str(self.scratch),
         }
 
+    @property
+    def environ_of_launcher(self) -> dict[str, str]:
+        """The environment where sessions reach the stub, and nothing but a login is theirs."""
+        own = ("ANTHROPIC_API_KEY", "CLAUDE_CONFIG_DIR")
+        return {k: v for k, v in self.environ("primary").items() if k not in own}
+
     def log_in(self, account: str) -> None:
         """Give an account a login of its own, as `/login` leaves it: the token is its key."""
         login = {
@@ -100,10 +106,8 @@ class Cli:
         path.chmod(0o600)
 
     def launch(self, *arguments: str, **popen: Any) -> subprocess.CompletedProcess[str]:
-        """Run the launcher where its sessions reach the stub, and nothing but a login is theirs."""
-        own = ("ANTHROPIC_API_KEY", "CLAUDE_CONFIG_DIR")
-        environ = {k: v for k, v in self.environ("primary").items() if k not in own}
-        return self.vm.run(*arguments, environ=environ, timeout=2 * CALM, **popen)
+        """Run the launcher to its end, in the environment for it."""
+        return self.vm.run(*arguments, environ=self.environ_of_launcher, timeout=2 * CALM, **popen)
 
     def keep(self, prompt: str, *, session: str = "work") -> None:
         """Write an inventory with a session of the launcher's that says *prompt* at each start."""

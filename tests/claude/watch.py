@@ -8,14 +8,15 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Self
 
+from launcher.processes import identify, parent_of
 from launcher.sessions.groups import VARIABLE, Mark
 from tests.vm import Vm
-
-_PAUSE = 0.003
 
 
 class Watch:
     """Notes, from entry to exit, which processes lead a session of a VM at the same time."""
+
+    pause = 0.003
 
     def __init__(self, vm: Vm, session: str = "work") -> None:
         self._inventory, self._session = str(vm.inventory), session
@@ -44,7 +45,7 @@ class Watch:
         return frozenset(found)
 
     def _look(self) -> None:
-        while not self._stop.wait(_PAUSE):
+        while not self._stop.wait(self.pause):
             alive = self.alive()
             self.looks += 1
             self.leaders |= alive
@@ -68,3 +69,27 @@ class Watch:
                     self._inventory,
                 )
         return False
+
+
+class Clients(Watch):
+    """The same for a conversation: its clients, those that a person has started among them."""
+
+    pause = 0.02  # of two cores a look every 3 ms would take most of one from the clients
+
+    def __init__(self, vm: Vm, conversation: str) -> None:
+        super().__init__(vm)
+        self._conversation = conversation
+
+    def alive(self) -> frozenset[int]:
+        """Return the clients that are alive now, without what one has forked a moment ago."""
+        found = super().alive()
+        known = [one for pid in found if (one := identify(pid)) is not None]
+        return frozenset(one.pid for one in known if parent_of(one) not in found)
+
+    def _leads(self, pid: int) -> bool:
+        try:
+            content = Path(f"/proc/{pid}/cmdline").read_bytes()  # a zombie has none
+        except OSError:
+            return False
+        words = os.fsdecode(content).split("\0")
+        return self._conversation in words and Path(words[0]).name.startswith("claude")

@@ -12,8 +12,10 @@ from __future__ import annotations
 import json
 import re
 import signal
+import subprocess
 import tempfile
 import time
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -29,6 +31,9 @@ from tests.vm import Vm, wait_until
 _BROUGHT_BACK = re.compile(r"mkdir -p -m 700 \S+ && kill -USR1 \d+")
 _CALM = 20
 """How often the calm ``up`` is called at most."""
+
+Launch = Callable[..., subprocess.CompletedProcess[str]]
+"""Runs ``launcher`` with the words that it is called with."""
 
 
 @dataclass(slots=True)
@@ -72,16 +77,32 @@ def _played(vm: Vm, plan: Plan) -> Round:
     if plan.running:
         first = vm.run("up")
         assert first.returncode == 0, f"the round cannot begin: {first.stdout}{first.stderr}"
-    round_.done = Storm(vm, plan, conversations).carry_out()
-    _judge_launchers(round_)
-    _judge_leftovers(vm, round_)
-    _judge_storm(vm, round_, conversations)
-    if _calm(vm, round_):
-        _judge_calm(vm, round_, conversations)
+    storm = Storm(vm, plan, conversations, [str(program)], vm.environ, vm.root)
+    round_.done = storm.carry_out()
+    judge_storm(vm, round_, lambda: _homes(vm, conversations))
+    if calm(vm, round_, vm.run):
+        judge_calm(vm, round_, _homes(vm, conversations), vm.run)
     round_.faults += [f"two writers: {line}" for line in writer.second_writers(vm)]
     round_.faults += [f"turn lost: {line}" for line in writer.lost_turns(vm)]
     round_.seconds = time.monotonic() - began
     return round_
+
+
+def _homes(vm: Vm, conversations: Mapping[str, str]) -> dict[str, list[str]]:
+    """Return the homes that each conversation runs in, by the session's name or else its id."""
+    names = {conversation: name for name, conversation in conversations.items()}
+    live = writer.live(vm).items()
+    return {names.get(found, found): [home for _, home in clients] for found, clients in live}
+
+
+def judge_storm(vm: Vm, round_: Round, running: Callable[[], Collection[str]]) -> None:
+    """Judge the launchers that have ended, and what is there before anybody helps.
+
+    *running* returns the names of the sessions that run.
+    """
+    _judge_launchers(round_)
+    _judge_leftovers(vm, round_)
+    _judge_sessions(round_, running())
 
 
 def _judge_launchers(round_: Round) -> None:
@@ -114,24 +135,23 @@ def _judge_leftovers(vm: Vm, round_: Round) -> None:
         round_.faults.append(f"left behind: {left()}")
 
 
-def _judge_storm(vm: Vm, round_: Round, conversations: dict[str, str]) -> None:
+def _judge_sessions(round_: Round, running: Collection[str]) -> None:
     if not round_.plan.running:
         return
-    live = writer.live(vm)
-    for name, conversation in conversations.items():
+    for name in round_.plan.sessions:
         of_it = [one for one in round_.done if one.call.session == name]
         ended = [one.call for one in of_it if one.call.verb == "down"]
         killed = [
             one.call for one in of_it if one.call.verb == "switch" and one.code == -signal.SIGKILL
         ]
-        if not ended and not killed and conversation not in live:
+        if not ended and not killed and name not in running:
             round_.faults.append(f"lost: {name} ran before, and nothing may have ended it")
 
 
-def _calm(vm: Vm, round_: Round) -> bool:
+def calm(vm: Vm, round_: Round, launch: Launch) -> bool:
     """Call ``up`` until everything runs, and paste the fix that it prints; tell if it does."""
     for _ in range(_CALM):
-        done = vm.run("up")
+        done = launch("up")
         said = done.stdout + done.stderr
         if done.returncode == 0:
             return True
@@ -145,13 +165,13 @@ def _calm(vm: Vm, round_: Round) -> bool:
     return False
 
 
-def _judge_calm(vm: Vm, round_: Round, conversations: dict[str, str]) -> None:
-    live = writer.live(vm)
-    for session in placed(load(str(vm.inventory))).sessions:
-        where = [home for _, home in live.pop(conversations[session.name], [])]
-        if where != [vm.home(session.account).name]:
-            wanted = vm.home(session.account).name
-            round_.faults.append(f"lost: {session.name} runs in {where}, not once in {wanted}")
+def judge_calm(vm: Vm, round_: Round, homes: Mapping[str, list[str]], launch: Launch) -> None:
+    """Judge what runs when all is to run: *homes* has where, by the names of the sessions."""
+    sessions = placed(load(str(vm.inventory))).sessions
+    for session in sessions:
+        wanted = [vm.home(session.account).name]
+        if (where := homes.get(session.name, [])) != wanted:
+            round_.faults.append(f"lost: {session.name} runs in {where}, not once in {wanted[0]}")
         moves = [
             one
             for one in round_.done
@@ -159,9 +179,9 @@ def _judge_calm(vm: Vm, round_: Round, conversations: dict[str, str]) -> None:
         ]
         if [one.code for one in moves] == [0] and moves[0].call.account != session.account:
             round_.faults.append(f"placement: {moves[0].call} ended with 0: {session.account}")
-    if live:
-        round_.faults.append(f"two writers: conversations of no session run: {live}")
-    status = vm.run("status", "--json")
+    if others := homes.keys() - {session.name for session in sessions}:
+        round_.faults.append(f"two writers: conversations of no session run: {others}")
+    status = launch("status", "--json")
     states = {one["name"]: one["state"] for one in json.loads(status.stdout)["sessions"]}
     if status.returncode or set(states.values()) != {"running"}:
         round_.faults.append(f"status: exit code {status.returncode}: {states}")

@@ -8,9 +8,10 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from pathlib import Path
 
 from tests.interleavings.plan import Call, Plan, Trouble
 from tests.vm import Vm
@@ -35,10 +36,23 @@ class Done:
 
 
 class Storm:
-    """One plan on one VM. *conversations* are the ids of the sessions' conversations, by name."""
+    """One plan on one VM. *conversations* are the ids of the sessions' conversations, by name.
 
-    def __init__(self, vm: Vm, plan: Plan, conversations: Mapping[str, str]) -> None:
+    *program* goes on with one that is opened by hand. The launchers have *environ*, and are
+    called in *directory*.
+    """
+
+    def __init__(
+        self,
+        vm: Vm,
+        plan: Plan,
+        conversations: Mapping[str, str],
+        program: Sequence[str],
+        environ: Mapping[str, str],
+        directory: Path,
+    ) -> None:
         self.vm = vm
+        self._program, self._environ, self._directory = program, environ, directory
         self._plan = plan
         self.conversations = conversations
         self._running: dict[Call, subprocess.Popen[bytes]] = {}
@@ -72,14 +86,14 @@ class Storm:
                 process.wait()
 
     def _start(self, call: Call) -> None:
-        words = call.argv(str(self.vm.root / "claude"), self.conversations[call.session])
+        words = call.argv(self._program, self.conversations[call.session])
         command = [sys.executable, "-m", "launcher", "--inventory", str(self.vm.inventory)]
         # A file, no pipe: what a session inherits of it must keep nobody waiting.
         with (self.vm.root / f"out-{len(self._running)}").open("w") as output:
             self._running[call] = subprocess.Popen(
                 [*command, *words],
-                env=self.vm.environ,
-                cwd=self.vm.root,
+                env=self._environ,
+                cwd=self._directory,
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=subprocess.STDOUT,
