@@ -17,8 +17,8 @@ export PIP_BUILD_CONSTRAINT ?= $(CURDIR)/constraints.txt
 run: $(VENV)/.installed  ## the main job on the bundled example
 	examples/run $(BIN)
 
-test: $(VENV)/.tools  ## the tests, on two cores: three at a time, since many wait
-	$(BIN)/python -m pytest -q -n 3 $(PYTEST_FLAGS)
+test: $(VENV)/.tools  ## the tests, on two cores: four at a time, since many wait
+	$(BIN)/python -m pytest -q -n 4 $(PYTEST_FLAGS)
 
 thorough: $(VENV)/.tools  ## the tests, with all that takes longer than `make test` may
 	$(BIN)/python -m pytest -q -n 3 -m "thorough or not thorough" $(PYTEST_FLAGS)

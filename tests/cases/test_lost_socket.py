@@ -46,6 +46,7 @@ def test_switch_that_cannot_have_the_socket_back_ends_nothing(vm: Vm) -> None:
         vm.tmux_socket.rmdir()
 
 
+@pytest.mark.thorough
 def test_up_brings_the_socket_back_and_starts_what_does_not_run(vm: Vm) -> None:
     work = Work(vm)
     os.kill(work.up(), signal.SIGKILL)

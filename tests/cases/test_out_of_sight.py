@@ -64,6 +64,7 @@ def test_launcher_in_a_container_leaves_the_session_outside_alone(
     assert 1 == _count(vm.run("status"), RUNS)
 
 
+@pytest.mark.thorough
 @pytest.mark.sampled(2)
 @NEEDS_ROOT
 @BACKEND
@@ -110,6 +111,7 @@ def test_session_of_a_container_that_has_ended_is_started(vm: Vm, backend: str) 
     work.assert_one_writer_of_all_turns()
 
 
+@pytest.mark.thorough
 @pytest.mark.sampled(1)
 @BACKEND
 def test_session_in_sight_runs_is_stopped_and_is_started_again(vm: Vm, backend: str) -> None:

@@ -56,6 +56,7 @@ def first(slow: Vm) -> Iterator[subprocess.Popen[str]]:
         process.kill()
 
 
+@pytest.mark.thorough
 @pytest.mark.sampled(1)
 @pytest.mark.parametrize("removed", [False, True], ids=["lock", "no lock"])
 def test_session_is_started_once_whether_the_lock_is_removed_or_not(

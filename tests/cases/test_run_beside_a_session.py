@@ -41,6 +41,7 @@ def test_command_that_would_open_what_a_session_has_open_is_refused(
     work.assert_one_writer_of_all_turns()
 
 
+@pytest.mark.thorough
 @pytest.mark.sampled(1)
 @pytest.mark.parametrize("words", [("--continue",), ("--resume",)])
 def test_session_of_another_directory_is_no_reason_to_refuse(
@@ -69,6 +70,7 @@ def test_new_conversation_beside_a_session_runs(vm: Vm) -> None:
     work.assert_one_writer_of_all_turns()
 
 
+@pytest.mark.thorough
 def test_fork_of_what_a_session_has_open_runs(vm: Vm) -> None:
     work = Work(vm, "process")
     work.up()

@@ -56,6 +56,7 @@ def test_session_that_never_had_a_turn_moves_as_an_empty_one(vm: Vm) -> None:
     assert (0, ["backup"]) == (done.returncode, work.homes)
 
 
+@pytest.mark.thorough
 def test_session_with_turns_moves_with_them(vm: Vm) -> None:
     work = Work(vm)
     work.up()

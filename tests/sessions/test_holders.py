@@ -142,6 +142,7 @@ def test_process_that_has_the_lock_is_found_without_a_mark(vm: Vm, holder: int) 
         os.waitpid(child, 0)
 
 
+@pytest.mark.thorough
 def test_program_that_closes_its_descriptors_proves_nothing(vm: Vm) -> None:
     """As sudo does. On this machine it is seen by its mark; another one asks a person."""
     vm.write({"api": ["sh", "-c", "exec 9>&-; exec sleep 600"]}, settle=0.5)

@@ -139,6 +139,7 @@ def test_place_that_ended_leaves_a_session_that_another_starts_by_itself(
     assert (0, "stopped") == (code, entry["state"]), entry
 
 
+@pytest.mark.thorough
 def test_adoption_waits_for_a_session_out_of_sight(vm: Vm) -> None:
     """No look at processes would find what it has open."""
     vm.write({"api": SLEEP})
@@ -159,6 +160,7 @@ def test_adoption_waits_for_a_session_out_of_sight(vm: Vm) -> None:
     assert entry.is_symlink()
 
 
+@pytest.mark.thorough
 @pytest.mark.sampled(1)
 def test_host_that_was_renamed_sees_its_own_session(world: World) -> None:
     here = world.make("one")

@@ -264,6 +264,7 @@ def test_ended_leaves_the_report_of_a_living_watch(vm: Vm, watching: Watching) -
     first.wait(lambda: "keeper" in vm.report, "it goes on")
 
 
+@pytest.mark.thorough
 def test_ended_takes_back_what_a_killed_watch_has_left(vm: Vm, watching: Watching) -> None:
     vm.write(more=LONG)
     watching(vm).end(signal.SIGKILL)
