@@ -179,7 +179,8 @@ class Vm:
     def _sockets(self) -> list[Path]:
         """Return the sockets of the tmux servers for the state directories that tests use."""
         default = self.user_home / ".local" / "state" / "claude-failover"
-        return [tmux_socket(place) for place in (self.root / "state", self.root / "moved", default)]
+        places = (self.state, self.root / "state", self.root / "moved", default)
+        return [tmux_socket(place) for place in dict.fromkeys(places)]
 
     def close(self) -> None:
         """End whatever still runs."""
