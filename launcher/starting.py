@@ -230,6 +230,8 @@ class Starting:
         seen = self._survey.status(tried.session, SessionState.STOPPED)
         alive = self._survey.alive(tried.session.name)
         tried.is_on_its_way = any(is_on_its_way(kept.process) for kept in alive)
+        if tried.is_on_its_way:
+            tried.at = monotonic()  # its program has not begun to live
         if seen.state is SessionState.RUNNING:
             tried.fault, tried.where = None, seen.detail
         elif tried.fault is None:

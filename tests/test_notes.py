@@ -14,7 +14,7 @@ import pytest
 from invariants.command_line import named_in
 from launcher.errors import Unavailable
 from launcher.notes import as_id, live_notes, note_of, writers
-from launcher.processes import Process, identify
+from launcher.processes import Process, command_line, identify
 from tests.leaders import Leaders
 from tests.vm import wait_until
 
@@ -67,6 +67,7 @@ def test_note_that_is_being_written_counts(tmp_path: Path, leaders: Leaders) -> 
 
 def test_command_line_counts_until_a_note_says_otherwise(tmp_path: Path, leaders: Leaders) -> None:
     process = leaders.run("sh", "-c", "sleep 600; :", "claude", "--resume", ID)
+    wait_until(lambda: command_line(process)[-1:] == [ID], "it has become that command")
     assert [process] == writers(ID, [str(tmp_path)])
     note(tmp_path, process, sessionId=OTHER)
     assert [] == writers(ID, [str(tmp_path)])
