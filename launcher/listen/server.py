@@ -12,10 +12,13 @@ import select
 import socket
 import sys
 from functools import partial
+from operator import attrgetter
 from threading import Thread
+from typing import Any
 
 THREADS = 4
 CONNECTIONS = 64
+"""How many there may be: for one more, the oldest that has sent no whole request is closed."""
 LIFETIME = 10
 """Seconds that a connection may last, however busy: a client that trickles has no longer."""
 HEADER_BYTES = 8192
@@ -34,6 +37,14 @@ def main(inventory: str, max_age: float, listening: socket.socket, leash: int) -
     class Connection(HTTPChannel):  # type: ignore[misc]  # waitress has no types
         """A connection whose time runs from its beginning, and not from what last trickled in."""
 
+        def add_channel(self, map: dict[int, Any] | None = None) -> None:
+            """Close the oldest connection that waits for nothing, where there are too many."""
+            others = list(self.server.active_channels.values())
+            idle = [one for one in others if not (one.requests or one.total_outbufs_len)]
+            if len(others) >= CONNECTIONS and idle:
+                min(idle, key=attrgetter("creation_time")).handle_close()
+            super().add_channel(map)
+
         @property
         def last_activity(self) -> float:
             began: float = self.creation_time
@@ -49,7 +60,7 @@ def main(inventory: str, max_age: float, listening: socket.socket, leash: int) -
         Application(reader, is_open=listening.family != socket.AF_UNIX),
         sockets=[listening],
         threads=THREADS,
-        connection_limit=CONNECTIONS,
+        connection_limit=2 * CONNECTIONS,  # where all of them wait for an answer
         channel_timeout=LIFETIME,
         cleanup_interval=1,
         asyncore_loop_timeout=1,
