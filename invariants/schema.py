@@ -73,7 +73,7 @@ class _Paths:
 
     def take_all(self, table: Table, key: str) -> dict[str, str]:
         """Take the array of paths at *key*, each by its place; what is wrong is left out."""
-        texts = (table.texts(key) or ()) if key in table else ()
+        texts = table.texts(key, empty=True) or ()
         each = table.beside({f"{key}[{index}]": text for index, text in enumerate(texts)})
         taken = {each.place(place): self.take(each, place) for place in each.names()}
         return {place: path for place, path in taken.items() if path is not None}
@@ -159,7 +159,7 @@ def _sessions(top: Table, paths: _Paths, known: set[str], backend: object) -> tu
             table.problem("command[0]", "must name a program")
         for index, word in enumerate(command or ()):
             _is_spelled(table, f"command[{index}]", word)
-        passed = table.texts("pass_environment") if "pass_environment" in table else ()
+        passed = table.texts("pass_environment", empty=True)
         for index, variable in enumerate(passed or ()):
             if not _VARIABLE_NAME.fullmatch(variable):
                 table.problem(f"pass_environment[{index}]", f"not a variable's name: {variable!r}")

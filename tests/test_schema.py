@@ -201,9 +201,12 @@ def test_empty_accounts_are_refused() -> None:
     )
 
 
-@pytest.mark.parametrize(
-    "place", ["shared.links", "sessions[0].command", "sessions[0].pass_environment"]
-)
+@pytest.mark.parametrize("place", ["sessions[0].pass_environment", "launcher.invariants"])
+def test_empty_array_means_none_where_none_is_needed(place: str) -> None:
+    assert [] == problems(changed(place, []))
+
+
+@pytest.mark.parametrize("place", ["shared.links", "sessions[0].command"])
 def test_empty_array_is_refused(place: str) -> None:
     assert f"{place}: must not be empty" in problems(changed(place, []))
 
