@@ -44,8 +44,9 @@ class Places:
 
     def __init__(self, accounts: Iterable[Account] = (), links: Iterable[Link] = ()) -> None:
         """Take all that the inventory names; one that is not among them comes when it is asked."""
-        self._waiting = deque(home_of(account) for account in accounts)
-        self._waiting.extend(target_of(link) for link in links)
+        self.accounts, self.links = tuple(accounts), tuple(links)
+        self._waiting = deque(home_of(account) for account in self.accounts)
+        self._waiting.extend(target_of(link) for link in self.links)
         self._clashes: dict[Place, Clash | None] = {}
         self._ids: dict[str, _Id | None] = {}
         self._there: dict[_Id, Place] = {}

@@ -4,12 +4,21 @@ from __future__ import annotations
 
 import os
 import stat
+from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 from invariants.access import user_name
 from invariants.finding import Finding, quoted
-from invariants.fixes import look, set_aside
+from invariants.fixes import look, noted, set_aside
 from invariants.model import Link
+from invariants.mounts import FSTAB, unmounted
 from invariants.places import Places, target_of
+from invariants.program import around_or_inside
+from invariants.vanished import STATE as VANISHED
+from invariants.vanished import evidence
+
+if TYPE_CHECKING:
+    from invariants.warning import Warned
 
 INVARIANT = "target_is_usable"
 
@@ -41,6 +50,18 @@ class Targets:
             self._faults[link.name] = self._judge(link)
         return self._faults[link.name]
 
+    @staticmethod
+    def warn_of_mount(link: Link, warn: Callable[[Warned], None]) -> None:
+        """Warn of a target that stands where, by ``/etc/fstab``, something should be mounted."""
+        point = unmounted(link.target)
+        if point is None:
+            return
+        from invariants.warning import Warned  # no check needs it where all is right
+
+        found = f"{point} is a mount point by {FSTAB}, and nothing is mounted there"
+        note = "what the sessions use now; what is mounted there will hide it"
+        warn(Warned(INVARIANT, found, look("ls", "-la", point, note=note), link=link.name))
+
     def _judge(self, link: Link) -> Finding | None:
         target, ensure = link.target, f"launcher ensure{self._option}"
         try:
@@ -52,7 +73,7 @@ class Targets:
                 fix = f"name what it leads to in the inventory: [shared.targets] {link.name} = …"
                 return _fault(link, "symlink", f"a symlink to {text}", fix)
         except (FileNotFoundError, NotADirectoryError):
-            return self._clash(link) or _fault(link, "missing", "nothing", ensure)
+            return self._clash(link) or self._missing(link)
         except OSError as error:
             return _unreadable(link, f"unreadable: {error.strerror}")
         if not stat.S_ISDIR(status.st_mode):
@@ -70,7 +91,30 @@ class Targets:
             return _fault(link, "no-access", found, _access(target, status.st_uid))
         return self._clash(link)
 
+    def _missing(self, link: Link) -> Finding:
+        told = evidence(link, self._places.accounts, self._places.links)
+        if told is not None:
+            return self.vanished(link, told)
+        return _fault(link, "missing", "nothing", f"launcher ensure{self._option}")
+
+    @staticmethod
+    def vanished(link: Link, told: str) -> Finding:
+        """Return the finding about a target that was there before, as *told* says."""
+        point = unmounted(link.target)
+        if point is not None:
+            fix = noted(quoted("mount", point), "as root")
+        else:
+            anew = quoted("mkdir", "-p", "-m", "700", link.target)
+            note = f"mount what held it; or, where all is to begin anew: {anew}"
+            fix = look("namei", "-l", link.target, note=note)
+        return _fault(link, VANISHED, f"nothing, though {told}", fix)
+
     def _clash(self, link: Link) -> Finding | None:
+        program = around_or_inside(link.target)
+        if program is not None:
+            found = f"in or around {program}, where this program is installed"
+            fix = f"give {link.name} a directory of its own in the inventory, and move it there"
+            return _fault(link, "with-program", found, fix)
         clash = self._places.clash(target_of(link))
         if clash is None:
             return None

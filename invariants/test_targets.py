@@ -11,9 +11,13 @@ def test_target_is_usable(link: Link, vm: Vm) -> None:
 
     Why: a full path that leads to nothing costs the transcript, and Claude Code goes on.
     Source: measured, docs/broken-links.md.
-    To do: `launcher ensure` makes a missing one; mount what is read-only, give access where it
-    lacks.
+    A target that was there before is not made anew: links that lead to it, records of
+    conversations and `/etc/fstab` tell. One that lies where the launcher is installed goes with
+    the next installation.
+    To do: `launcher ensure` makes a missing one; mount what is read-only or vanished, give access
+    where it lacks.
     """
     fault = vm.targets.fault(link)
     if fault is not None:
         raise Broken(fault)
+    vm.targets.warn_of_mount(link, vm.warn)

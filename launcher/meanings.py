@@ -127,6 +127,16 @@ _HOME = {
 
 _TARGET = {
     "missing": ("The shared directory is not there.", _NOWHERE, _ENSURE),
+    "vanished": (
+        "The shared directory is not there, and has been before: what holds it may not be mounted.",
+        "In a new, empty one every session would begin anew, behind a green gate.",
+        "Mount what holds it. Where all is to begin anew, make the directory by hand.",
+    ),
+    "with-program": (
+        "The target lies in the directory where claude-failover is installed, or around it.",
+        "A reinstallation replaces that directory, and takes every conversation with it.",
+        "End the sessions, move what the target holds, and name its new place in the inventory.",
+    ),
     "symlink": (
         "The target is a symlink itself.",
         "Every home would reach it over a chain, with one cause, here.",

@@ -19,7 +19,7 @@ from launcher.errors import Unavailable
 from launcher.processes import Table, identify
 
 VARIABLE = "CLAUDE_CONFIG_DIR"
-DEFAULT_ROOT = "~/.local/share/claude-failover"
+DEFAULT_ROOT = "~/.local/share/claude-shared"
 MORE_LINKS = ("tasks", "todos", "plans")
 """What some versions keep beside the required entries (field notes, section 1)."""
 

@@ -17,6 +17,7 @@ from invariants.inventory import Account, Link
 from invariants.links import LinkState
 from invariants.places import Places
 from invariants.targets import Targets
+from invariants.vanished import together
 from launcher.bounded import bounded
 from launcher.errors import Refused
 from launcher.interrupts import Interrupts
@@ -84,13 +85,16 @@ def ensure(
     option: str = "",
     timeout: float = TIMEOUT,
     known: Iterable[Account] | None = None,
+    remembered: str | None = None,
     interrupts: Interrupts | None = None,
 ) -> list[Action]:
     """Create what is missing for all *accounts*; otherwise as :func:`ensure_for_account`.
 
     *known* are all accounts of the inventory, where *accounts* are only some: a home or target
-    may lie inside another's home. Raises Interrupted for a signal that *interrupts* notes while
-    homes and targets are looked at; without *interrupts*, signals do what they did before.
+    may lie inside another's home. *remembered* is a record that tells that there have been
+    transcripts: then nothing new takes the place of all that stood with them. Raises Interrupted
+    for a signal that *interrupts* notes while homes and targets are looked at; without
+    *interrupts*, signals do what they did before.
     """
     accounts, links = list(accounts), list(links)
     places = accounts if known is None else list(known)
@@ -98,7 +102,9 @@ def ensure(
 
         def plan(create_homes: bool) -> Plan:
             return bounded(
-                lambda: _plan(accounts, links, Places(places, links), create_homes, option),
+                lambda: _plan(
+                    accounts, links, Places(places, links), create_homes, option, remembered
+                ),
                 timeout,
                 noted,
             )
@@ -114,19 +120,15 @@ Plan = tuple[list[Action], list[Finding]]
 
 
 def _plan(
-    accounts: list[Account], links: list[Link], places: Places, create_homes: bool, option: str
+    accounts: list[Account],
+    links: list[Link],
+    places: Places,
+    create_homes: bool,
+    option: str,
+    remembered: str | None = None,
 ) -> Plan:
     homes, targets = Homes(option, places), Targets(option, places)
-    actions: list[Action] = []
-    findings: list[Finding] = []
-    for link in links:
-        finding = targets.fault(link)
-        if finding is None:
-            continue
-        if finding.state == "missing":
-            actions += _directories(link.target, actions)
-        else:
-            findings.append(finding)
+    actions, findings = _plan_of_targets(links, targets, remembered)
     for account in accounts:
         fault = homes.fault(account)
         if fault is not None:
@@ -146,6 +148,27 @@ def _plan(
             elif targets.fault(link) is None or not leads_over_its_target(account, link):
                 findings.append(finding)
     return actions, findings
+
+
+def _plan_of_targets(links: list[Link], targets: Targets, remembered: str | None) -> Plan:
+    actions: list[Action] = []
+    findings: list[Finding] = []
+    for link in links:
+        finding = targets.fault(link)
+        if finding is None:
+            continue
+        if finding.state != "missing":
+            findings.append(finding)
+        elif remembered and _holds_all_transcripts(link, links):
+            findings.append(targets.vanished(link, remembered))
+        else:
+            actions += _directories(link.target, actions)
+    return actions, findings
+
+
+def _holds_all_transcripts(link: Link, links: list[Link]) -> bool:
+    """Tell whether what is missing together with the target of *link* includes the transcripts."""
+    return any(one.name == "projects" for one in together(link, links) or ())
 
 
 def _directories(path: str, planned: list[Action]) -> list[Action]:

@@ -9,13 +9,14 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
+from contextlib import suppress
 from typing import Any, NamedTuple
 
 from invariants.finding import quoted
 from invariants.model import Inventory, Session
 from invariants.places import is_same_place
 from launcher import records
-from launcher.errors import Unavailable
+from launcher.errors import NotJudged, Unavailable
 from launcher.left import Left
 from launcher.notes import Note, as_id, note_of
 from launcher.processes import Process
@@ -101,6 +102,20 @@ def recall(state: str, name: str) -> Remembered | None:
         gone=_gone(record.get("gone")),
         elsewhere=_elsewhere(record.get("elsewhere")),
     )
+
+
+def begun(state: str) -> str | None:
+    """Name a record of a conversation that has had turns, or return None.
+
+    A record that cannot be read is passed over: whoever needs it tells of it.
+    """
+    with suppress(OSError):
+        for name in records.names(state, KIND):
+            with suppress(NotJudged, Unavailable):
+                if (record := recall(state, name)) is not None and record.had_turns:
+                    path = records.path_of(state, KIND, name)
+                    return f"session {name} has had a conversation, by {path}"
+    return None
 
 
 def remember(

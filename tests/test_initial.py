@@ -87,7 +87,7 @@ def test_written_inventory_loads_and_is_the_users_alone(
     assert "launcher ensure --dry-run" in out
     inventory = load(str(place(user)))
     assert ["a", "b"] == [account.name for account in inventory.accounts]
-    assert f"{user}/.local/share/claude-failover/projects" == inventory.links[2].target
+    assert f"{user}/.local/share/claude-shared/projects" == inventory.links[2].target
     assert 0o600 == stat.S_IMODE(place(user).stat().st_mode)
     assert ["failover.toml"] == [path.name for path in place(user).parent.iterdir()]
 
@@ -205,7 +205,7 @@ def test_a_link_into_another_home_is_no_target(user: Path) -> None:
     (user / ".claude-b").mkdir()
     (user / ".claude-b" / "projects").symlink_to(user / ".claude" / "projects")
     proposal = propose(os.environ)
-    assert f"{user}/.local/share/claude-failover" == proposal.root
+    assert f"{user}/.local/share/claude-shared" == proposal.root
     assert proposal.accounts[1].entries["projects"].startswith("divergent, symlink to ")
 
 

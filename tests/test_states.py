@@ -285,7 +285,7 @@ class TestOneCauseOneFailure:
     def test_missing_root_of_all_targets(self, vm: Vm) -> None:
         vm.shared.rename(vm.root / "gone")
         links = [f"test_target_is_usable[{link}]" for link in LINKS]
-        assert [(link, "missing") for link in links] == self.told(vm)
+        assert [(link, "vanished") for link in links] == self.told(vm)
 
     def test_target_that_is_a_file(self, vm: Vm) -> None:
         vm.target("projects").rmdir()

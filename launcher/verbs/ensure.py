@@ -23,6 +23,7 @@ def _arguments(parser: argparse.ArgumentParser) -> None:
 def run(call: Call) -> int:
     """Create missing targets and links, or refuse."""
     from launcher import provision
+    from launcher.remembered import begun
 
     names, known = call.arguments.accounts, {one.name: one for one in call.inventory.accounts}
     if unknown := [name for name in names if name not in known]:
@@ -38,6 +39,7 @@ def run(call: Call) -> int:
             option=call.option,
             timeout=call.inventory.settings.timeout,
             known=call.inventory.accounts,
+            remembered=begun(call.inventory.settings.state),
             interrupts=call.interrupts,
         )
     except provision.EntriesRefused as error:

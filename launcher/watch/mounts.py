@@ -7,13 +7,10 @@ changed (proc_pid_mountinfo(5)). It can always be read, so it stands behind an e
 from __future__ import annotations
 
 import os
-import re
 import select
 from collections.abc import Collection
 
-_TABLE = "/proc/self/mountinfo"
-_OCTAL = re.compile(rb"\\([0-7]{3})")
-_MOUNT_POINT = 4
+from invariants.mounts import TABLE, mount_point
 
 Lines = tuple[bytes, ...]
 
@@ -22,7 +19,7 @@ class Mounts:
     """Tells that mounts have changed: poll :meth:`fileno` for input, then ask :meth:`took`."""
 
     def __init__(self) -> None:
-        self._table = os.open(_TABLE, os.O_RDONLY)
+        self._table = os.open(TABLE, os.O_RDONLY)
         self._epoll = select.epoll()
         self._epoll.register(self._table, select.EPOLLPRI | select.EPOLLERR)
 
@@ -42,7 +39,7 @@ class Mounts:
 
 def table() -> Lines:
     """Return the mounts of this process's namespace, a line each."""
-    with open(_TABLE, "rb") as file:
+    with open(TABLE, "rb") as file:
         return tuple(file.read().splitlines())
 
 
@@ -53,10 +50,3 @@ def at(lines: Lines, places: Collection[str]) -> Lines:
     (b'36 35 98:0 / /mnt/a\\040b rw - ext3 /dev/x rw',)
     """
     return tuple(line for line in lines if mount_point(line) in places)
-
-
-def mount_point(line: bytes) -> str:
-    """Return the path of the mount point that a line names, its escapes undone."""
-    fields = line.split(b" ")
-    point = fields[_MOUNT_POINT] if len(fields) > _MOUNT_POINT else b""
-    return os.fsdecode(_OCTAL.sub(lambda match: bytes([int(match[1], 8)]), point))

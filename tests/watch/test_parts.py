@@ -14,10 +14,11 @@ import pytest
 from inotify_simple import INotify
 
 from invariants.inventory import load
+from invariants.mounts import mount_point
 from launcher.sessions import SessionState, SessionStatus
 from launcher.watch import mounts
 from launcher.watch.changes import Changes
-from launcher.watch.mounts import Mounts, at, mount_point
+from launcher.watch.mounts import Mounts, at
 from launcher.watch.notify import Notify
 from launcher.watch.starts import BURST, Starts
 from launcher.watch.subjects import Concern, Subject, subjects

@@ -1,0 +1,28 @@
+"""Where this program itself is installed: a reinstallation replaces what lies there."""
+
+from __future__ import annotations
+
+import os
+import sys
+
+
+def around_or_inside(path: str) -> str | None:
+    """Return the directory of this program that *path* lies in, or that lies in *path*; or None.
+
+    That is the virtual environment, if it runs in one, and the directories of its packages.
+    """
+    real = os.path.realpath(path)
+    return next(
+        (one for one in _directories() if _is_below(real, one) or _is_below(one, real)), None
+    )
+
+
+def _directories() -> list[str]:
+    here = os.path.dirname(os.path.realpath(__file__))
+    packages = [here, os.path.join(os.path.dirname(here), "launcher")]
+    environment = [os.path.realpath(sys.prefix)] if sys.prefix != sys.base_prefix else []
+    return environment + packages
+
+
+def _is_below(path: str, directory: str) -> bool:
+    return f"{path}/".startswith(f"{directory.rstrip('/')}/")
