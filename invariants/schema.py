@@ -25,6 +25,7 @@ MAX_NAME = 200
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]*")
 _LINK_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
+_VARIABLE = re.compile(r"\$([A-Za-z_][A-Za-z0-9_]*|\{[A-Za-z_][A-Za-z0-9_]*\})")
 _VARIABLE_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 
 
@@ -67,6 +68,9 @@ class _Paths:
         if os.path.expanduser(text).startswith("~"):
             table.problem(key, _homeless(text))
             return None
+        if (problem := _unexpanded(text)) is not None:
+            table.problem(key, problem)
+            return None
         if not _is_spelled(table, key, text):
             return None
         return self.absolute(text)
@@ -83,6 +87,20 @@ class _Paths:
         joined = os.path.join(self._base, os.path.expanduser(text))
         # normpath leaves a leading "//", to which POSIX gives a meaning that Linux has no use for.
         return "/" + os.path.normpath(joined).lstrip("/")
+
+
+def _unexpanded(path: str) -> str | None:
+    """Say what to write where a component of *path* is a shell's variable: none is expanded.
+
+    >>> _unexpanded("$HOME/.claude-a"), _unexpanded("/mnt/c/$RECYCLE.BIN")
+    ("variables are not expanded here: write '~/.claude-a'", None)
+    """
+    first, *rest = path.split("/")
+    if first in ("$HOME", "${HOME}"):
+        right = "/".join(["~", *rest])
+        return _unexpanded(right) or f"variables are not expanded here: write {right!r}"
+    found = next((part for part in (first, *rest) if _VARIABLE.fullmatch(part)), None)
+    return f"variables are not expanded here: write out what {found} is" if found else None
 
 
 def _is_spelled(table: Table, key: str, text: str) -> bool:
@@ -157,6 +175,8 @@ def _sessions(top: Table, paths: _Paths, known: set[str], backend: object) -> tu
         command = table.texts("command", required=True)
         if command is not None and not command[0]:
             table.problem("command[0]", "must name a program")
+        if command and (problem := _unexpanded(command[0])) is not None:
+            table.problem("command[0]", problem)
         for index, word in enumerate(command or ()):
             _is_spelled(table, f"command[{index}]", word)
         passed = table.texts("pass_environment", empty=True)

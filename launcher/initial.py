@@ -71,8 +71,8 @@ def _no_home(proposal: Proposal) -> str:
     lines = [f"{path}: {reason}" for path, reason in proposal.left_out.items()]
     return "\n".join(
         [
-            "no home of Claude Code was found: looked for ~/.claude, ~/.claude-*, and what your "
-            "processes have in CLAUDE_CONFIG_DIR",
+            "no home of Claude Code was found: looked for ~/.claude, ~/.claude-*, ~/.config/claude "
+            "and what your shell and processes have in CLAUDE_CONFIG_DIR",
             *lines,
             "fix: log in with CLAUDE_CONFIG_DIR=~/.claude-primary claude, then launcher init again",
         ]

@@ -82,8 +82,9 @@ class Proposal:
 def propose(environ: Mapping[str, str]) -> Proposal:
     """Find homes and propose an inventory of them; ``accounts`` is empty where there is none.
 
-    Looked at are ``~/.claude``, ``~/.claude-*``, and what the running processes of this user
-    have in ``CLAUDE_CONFIG_DIR``. *environ* tells whose processes those are, by its ``HOME``.
+    Looked at are ``~/.claude``, ``~/.claude-*``, ``~/.config/claude``, and what this process and
+    the running ones of this user have in ``CLAUDE_CONFIG_DIR``. *environ* is this process's; by
+    its ``HOME`` it tells which processes are the user's.
     """
     homes, left_out = _homes(environ)
     names = _names(homes)
@@ -115,10 +116,13 @@ def _homes(environ: Mapping[str, str]) -> tuple[list[str], dict[str, str]]:
         candidates += [os.path.join(user, name) for name in beside]
     except OSError as error:
         left_out[user] = f"cannot be read: {error.strerror}"
+    config = environ.get("XDG_CONFIG_HOME") or os.path.join(user, ".config")
+    candidates.append(os.path.join(config, "claude"))
     try:
         named = _named_by_processes(environ)
     except Unavailable as error:
         named, left_out["/proc"] = [], str(error)
+    named += _absolute(environ.get(VARIABLE, ""))  # its own, which the look at others passes over
     homes: list[str] = []
     claims: list[Claim] = []
     seen: set[tuple[int, int]] = set()
@@ -167,10 +171,14 @@ def _named_by_processes(environ: Mapping[str, str]) -> list[str]:
             mine = os.stat(f"/proc/{process.pid}").st_uid == os.geteuid()
         except OSError:
             continue
-        path = variables.get(VARIABLE, "")
-        if mine and variables.get("HOME") == environ.get("HOME") and os.path.isabs(path):
-            named.add("/" + os.path.normpath(path).lstrip("/"))
+        if mine and variables.get("HOME") == environ.get("HOME"):
+            named.update(_absolute(variables.get(VARIABLE, "")))
     return sorted(named)
+
+
+def _absolute(path: str) -> list[str]:
+    """Return *path* without ``.`` and ``..``; nothing where it is relative."""
+    return ["/" + os.path.normpath(path).lstrip("/")] if os.path.isabs(path) else []
 
 
 def _names(homes: Iterable[str]) -> dict[str, str]:

@@ -29,7 +29,8 @@ def user(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     home.mkdir(mode=0o700)
     monkeypatch.setenv("HOME", str(home))
     monkeypatch.delenv("XDG_CONFIG_HOME", raising=False)
-    monkeypatch.delenv(VARIABLE, raising=False)
+    for variable in (VARIABLE, "CLAUDE_CONFIG_DIR"):
+        monkeypatch.delenv(variable, raising=False)
     monkeypatch.chdir(tmp_path)
     # The one in /etc belongs to the machine.
     monkeypatch.setattr("invariants.inventory.default_places", lambda env: default_places(env)[:1])
@@ -223,6 +224,33 @@ def test_homes_of_running_processes_are_found(
     assert [("mine", f"{tmp_path}/homes/mine")] == [
         (account.name, account.home) for account in proposal.accounts
     ]
+
+
+@pytest.mark.parametrize("named", ["by nothing", "by the shell", "by XDG_CONFIG_HOME"])
+def test_home_below_config_is_found(
+    user: Path, monkeypatch: pytest.MonkeyPatch, named: str
+) -> None:
+    path = home(
+        user, ".config/claude" if named != "by XDG_CONFIG_HOME" else "conf/claude", "sessions"
+    )
+    if named == "by the shell":
+        monkeypatch.setenv("CLAUDE_CONFIG_DIR", f"{path}/")
+    if named == "by XDG_CONFIG_HOME":
+        monkeypatch.setenv("XDG_CONFIG_HOME", str(user / "conf"))
+    assert [("claude", str(path))] == [
+        (account.name, account.home) for account in propose(os.environ).accounts
+    ]
+
+
+def test_home_that_the_shell_names_is_found_wherever_it_is(
+    user: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "mine").mkdir(mode=0o700)
+    monkeypatch.setenv("CLAUDE_CONFIG_DIR", str(tmp_path / "mine"))
+    proposal = propose(os.environ)
+    assert [str(tmp_path / "mine")] == [one.home for one in proposal.accounts], proposal
+    monkeypatch.setenv("CLAUDE_CONFIG_DIR", str(tmp_path / "gone"))
+    assert f"{tmp_path}/gone" in propose(os.environ).left_out
 
 
 def test_a_session_that_runs_is_proposed_as_a_comment(user: Path) -> None:

@@ -201,6 +201,29 @@ def test_empty_accounts_are_refused() -> None:
     )
 
 
+@pytest.mark.parametrize(
+    ("path", "write"),
+    [
+        ("$HOME/x", "write '~/x'"),
+        ("${HOME}", "write '~'"),
+        ("$HOME/$NAME", "write out what $NAME is"),
+        ("/home/$USER/x", "write out what $USER is"),
+        ("${XDG_DATA_HOME}/x", "write out what ${XDG_DATA_HOME} is"),
+    ],
+)
+@pytest.mark.parametrize(
+    "place", ["accounts[0].home", "shared.root", "sessions[0].directory", "sessions[0].command[0]"]
+)
+def test_variable_in_a_path_is_refused_with_the_right_spelling(
+    place: str, path: str, write: str
+) -> None:
+    assert f"{place}: variables are not expanded here: {write}" in problems(changed(place, path))
+
+
+def test_dollar_sign_that_names_no_variable_is_a_name() -> None:
+    assert [] == problems(changed("sessions[0].directory", "/mnt/$RECYCLE.BIN/a$b/$1/$"))
+
+
 @pytest.mark.parametrize("place", ["sessions[0].pass_environment", "launcher.invariants"])
 def test_empty_array_means_none_where_none_is_needed(place: str) -> None:
     assert [] == problems(changed(place, []))
