@@ -6,11 +6,11 @@ pytest happened to collect.
 
 import os
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import NamedTuple
 
 from invariants.isolation import OWN_FILES
-from invariants.model import Inventory
+from invariants.model import Account, Inventory, Session
 from invariants.programs import asks_questions, chosen_backend, runs_claude
 
 
@@ -39,6 +39,7 @@ _ARGUMENTS = {
     "entry": ("account", "link"),
     "own-file": ("account", "name"),
     "start": ("account", "session"),
+    "login": ("account", "session"),
     "compared": ("account",),
     "claude": ("session",),
     "machine": (),
@@ -49,6 +50,7 @@ FAMILIES: Mapping[str, Family] = {
     "login_is_its_own": Family("test_identity.py", "account"),
     "login_is_isolated": Family("test_isolation.py", "own-file"),
     "link_is_shared": Family("test_links.py", "entry"),
+    "session_is_logged_in": Family("test_logins.py", "login"),
     "settings_are_equal": Family("test_parity.py", "compared"),
     "session_can_start_unattended": Family("test_readiness.py", "start"),
     "home_keeps_transcripts": Family("test_retention.py", "account"),
@@ -161,12 +163,29 @@ def _entries(inventory: Inventory) -> Iterator[Case]:
 
 def _starts(inventory: Inventory) -> Iterator[Case]:
     """Yield account × session, for each account that the session may be started under."""
-    pairs = [
-        (account, session)
-        for session in inventory.sessions
-        if asks_questions(session)
-        for account in inventory.accounts_for(session)
-    ]
+    asking = (session for session in inventory.sessions if asks_questions(session))
+    return _moves((session, inventory.accounts_for(session)) for session in asking)
+
+
+def _logins(inventory: Inventory) -> Iterator[Case]:
+    """Yield account × session, for the account that it is started under and those it names."""
+    clients = (session for session in inventory.sessions if runs_claude(session))
+    return _moves(
+        (
+            session,
+            [
+                account
+                for account in inventory.accounts_for(session)
+                if account.name in (session.account, *(session.failover or ()))
+            ],
+        )
+        for session in clients
+    )
+
+
+def _moves(choices: Iterable[tuple[Session, Iterable[Account]]]) -> Iterator[Case]:
+    """Yield account × session, each with an id of its own."""
+    pairs = [(account, session) for session, accounts in choices for account in accounts]
     names = _joined([(account.name, session.name) for account, session in pairs])
     for name, (account, session) in zip(names, pairs, strict=True):
         yield Case(name, (account, session), account=account.name, session=session.name)
@@ -194,6 +213,7 @@ _CASES: Mapping[str, Callable[[Inventory], Iterator[Case]]] = {
     "session": _sessions,
     "claude": _claudes,
     "start": _starts,
+    "login": _logins,
     "machine": _machine,
 }
 

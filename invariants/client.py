@@ -1,7 +1,8 @@
 """What Claude Code keeps in a home about itself: its first start, the trust, the login.
 
 Each file is read at most once a run, and only what the invariants ask for is kept of it: a
-`.claude.json` can have megabytes, and there can be a thousand homes. No token is kept at all.
+`.claude.json` can have megabytes, and there can be a thousand homes. Of a token no more is kept
+than a mark to compare it by.
 """
 
 import os
@@ -13,10 +14,13 @@ from invariants.model import Account
 
 STATE, LEGACY_STATE = ".claude.json", ".config.json"
 CREDENTIALS, SETTINGS = ".credentials.json", "settings.json"
+MANAGED = "/etc/claude-code"
+"""Where the machine's managed settings are: ``managed-settings.json``, ``managed-settings.d``."""
 
-_KEYS = ("ANTHROPIC_API_KEY", "ANTHROPIC_AUTH_TOKEN", "CLAUDE_CODE_OAUTH_TOKEN")
-_PROVIDERS = ("CLAUDE_CODE_USE_BEDROCK", "CLAUDE_CODE_USE_VERTEX", "CLAUDE_CODE_USE_FOUNDRY")
+KEYS = ("ANTHROPIC_API_KEY", "ANTHROPIC_AUTH_TOKEN", "CLAUDE_CODE_OAUTH_TOKEN")
+PROVIDERS = ("CLAUDE_CODE_USE_BEDROCK", "CLAUDE_CODE_USE_VERTEX", "CLAUDE_CODE_USE_FOUNDRY")
 _SCOPE = "user:inference"
+_TOKENS = ("accessToken", "refreshToken")
 
 
 class ClientState(NamedTuple):
@@ -42,21 +46,39 @@ class ClientSettings(NamedTuple):
 
     ``days`` is `cleanupPeriodDays` as it stands there, None where it does not; ``bypasses``
     tells whether sessions start in the mode that asks nothing, and ``may_bypass`` whether its
-    warning is switched off. ``shared`` holds `hooks` and `permissions`.
+    warning is switched off. ``authenticates`` tells whether a helper, a key or a provider is
+    named. ``shared`` holds `hooks` and `permissions`.
     """
 
     days: object = None
     bypasses: bool = False
     may_bypass: bool = False
+    authenticates: bool = False
     shared: Mapping[str, Any] = {}
 
 
-class Clients:
-    """Reads what Claude Code keeps in homes, each file once."""
+class ClientLogin(NamedTuple):
+    """What `.credentials.json` says of a login.
 
-    def __init__(self) -> None:
+    ``works`` tells whether it has a token and the scope that Claude Code infers with; whether the
+    server takes it cannot be told from here. ``marks`` stand for its tokens: equal where two homes
+    have the very same one, and of no use in another process.
+    """
+
+    works: bool = False
+    marks: frozenset[int] = frozenset()
+
+
+class Clients:
+    """Reads what Claude Code keeps in homes, and the machine's managed settings; each file once."""
+
+    def __init__(self, managed: str = MANAGED) -> None:
+        """Take the directory of the managed settings."""
+        self._managed_settings = os.path.join(managed, "managed-settings")
         self._states: dict[str, ClientState | Unreadable] = {}
         self._settings: dict[str, ClientSettings | Unreadable] = {}
+        self._logins: dict[str, ClientLogin | Unreadable] = {}
+        self._managed: list[str] | None = None
 
     def state(self, account: Account) -> ClientState:
         """Return what the home of *account* says of its client. Raises Unreadable."""
@@ -79,11 +101,42 @@ class Clients:
             try:
                 self._settings[path] = _read_settings(path)
             except Unreadable as error:
-                self._settings[path] = error
+                self._settings[path] = Unreadable(str(error), path)
         settings = self._settings[path]
         if isinstance(settings, Unreadable):
             raise settings
         return settings
+
+    def login(self, account: Account) -> ClientLogin:
+        """Return what the home of *account* keeps of its login. Raises Unreadable."""
+        if account.home not in self._logins:
+            try:
+                self._logins[account.home] = _read_login(account.home)
+            except Unreadable as error:
+                self._logins[account.home] = error
+        login = self._logins[account.home]
+        if isinstance(login, Unreadable):
+            raise login
+        return login
+
+    def managed(self) -> list[str]:
+        """Return the paths of the machine's managed settings, the one that counts most first.
+
+        They win over all other settings; of several the last by name does. Raises Unreadable.
+        """
+        if self._managed is None:
+            directory = f"{self._managed_settings}.d"
+            try:
+                names = sorted(os.listdir(directory), reverse=True)
+            except (FileNotFoundError, NotADirectoryError):
+                names = []
+            except OSError as error:
+                reason = f"{os.path.basename(directory)} is unreadable: {error.strerror}"
+                raise Unreadable(reason, directory) from error
+            parts = [name for name in names if name.endswith(".json") and name[0] != "."]
+            own = [os.path.join(directory, name) for name in parts]
+            self._managed = [*own, f"{self._managed_settings}.json"]
+        return self._managed
 
 
 def settings_of(account: Account) -> str:
@@ -91,30 +144,30 @@ def settings_of(account: Account) -> str:
     return os.path.join(account.home, SETTINGS)
 
 
-def is_logged_in(account: Account, state: ClientState, environ: Mapping[str, str]) -> bool:
+def is_logged_in(
+    account: Account, clients: Clients, environ: Mapping[str, str], *settings: str
+) -> bool:
     """Tell whether Claude Code finds anything to authenticate with. Raises Unreadable.
 
     In the order of what is asked most: the login in `.credentials.json`, the key that a login
-    left in `.claude.json`, a helper or a variable of `settings.json`, a variable of *environ*.
+    left in `.claude.json`, a variable of *environ*, a helper or a variable of `settings.json`,
+    of the managed settings and of the further *settings*, which are paths.
     `oauthAccount` alone is no login, and one without the scope that it infers with is none
     (measured: "Not logged in"). Whether the server takes it cannot be told from here.
     """
-    if state.has_key or _names_credentials(environ):
+    if _names_credentials(environ) or clients.state(account).has_key:
         return True
-    credentials = read_object(os.path.join(account.home, CREDENTIALS)) or {}
-    login = _table(credentials, "claudeAiOauth")
-    scopes = login.get("scopes")
-    if login.get("accessToken") and isinstance(scopes, list) and _SCOPE in scopes:
+    if clients.login(account).works:
         return True
-    settings = read_object(settings_of(account), blank=True) or {}
-    return bool(settings.get("apiKeyHelper")) or _names_credentials(_table(settings, "env"))
+    places = (settings_of(account), *clients.managed(), *settings)
+    return any(clients.settings(path).authenticates for path in places)
 
 
 def _names_credentials(variables: Mapping[str, Any]) -> bool:
-    if any(variables.get(name) for name in _KEYS):
+    if any(variables.get(name) for name in KEYS):
         return True
     return any(
-        str(variables.get(name, "")).lower() in ("1", "true", "yes", "on") for name in _PROVIDERS
+        str(variables.get(name, "")).lower() in ("1", "true", "yes", "on") for name in PROVIDERS
     )
 
 
@@ -143,12 +196,26 @@ def _read_state(home: str) -> ClientState:
     )
 
 
+def _read_login(home: str) -> ClientLogin:
+    content = read_object(os.path.join(home, CREDENTIALS)) or {}
+    login = _table(content, "claudeAiOauth")
+    tokens = [token.strip() for name in _TOKENS if (token := _text(login, name)) is not None]
+    scopes = login.get("scopes")
+    has_token = bool((_text(login, "accessToken") or "").strip())
+    return ClientLogin(
+        works=has_token and isinstance(scopes, list) and _SCOPE in scopes,
+        marks=frozenset(hash(token) for token in tokens if token),
+    )
+
+
 def _read_settings(path: str) -> ClientSettings:
     content = read_object(path, blank=True) or {}
     return ClientSettings(
         days=content.get("cleanupPeriodDays"),
         bypasses=_table(content, "permissions").get("defaultMode") == "bypassPermissions",
         may_bypass=content.get("skipDangerousModePermissionPrompt") is True,
+        authenticates=bool(content.get("apiKeyHelper"))
+        or _names_credentials(_table(content, "env")),
         shared={key: content[key] for key in ("hooks", "permissions") if content.get(key)},
     )
 

@@ -25,7 +25,14 @@ _ATTEMPTS = 4
 
 
 class Unreadable(Exception):
-    """A file is there, and what it says cannot be told: ``str()`` names the file, and says why."""
+    """A file is there, and what it says cannot be told: ``str()`` names the file, and says why.
+
+    ``path`` is where it is, if that need not be in an account's home.
+    """
+
+    def __init__(self, text: str, path: str | None = None) -> None:
+        super().__init__(text)
+        self.path = path
 
 
 def read_object(path: str, *, blank: bool = False) -> Mapping[str, Any] | None:

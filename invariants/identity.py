@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable
 
-from invariants.client import Clients, ClientState
+from invariants.client import CREDENTIALS, Clients, ClientState
 from invariants.documents import Unreadable
 from invariants.finding import Finding
 from invariants.fixes import noted
@@ -23,6 +24,7 @@ class Identity:
         self._clients = clients
         self._findings: dict[str, Finding | None] = {}
         self._known: dict[str, list[tuple[str | None, Account]]] = {}
+        self._holders: dict[int, Account] = {}
 
     def judge(self, account: Account) -> Finding | None:
         """Return whose login *account* has as well, or None where it has its own, or none yet."""
@@ -36,23 +38,50 @@ class Identity:
             state = self._clients.state(account)
         except Unreadable as error:
             return unreadable(INVARIANT, account, error)
-        if state.login is None:
-            return None
-        earlier = self._known.setdefault(state.login, [])
-        same = [other for organization, other in earlier if _is_same(organization, state)]
-        earlier.append((state.organization, account))
-        if not same:
+        same: list[Account] = []
+        if state.login is not None:
+            earlier = self._known.setdefault(state.login, [])
+            same = [other for organization, other in earlier if _is_same(organization, state)]
+            earlier.append((state.organization, account))
+        if same:
+            found = ("same-login", f"the same login as {same[0].name}")
+        elif (other := self._holder_of_its_tokens(account)) is not None:
+            found = ("same-tokens", f"the very same tokens as {other.name}")
+        else:
             return None
         return Finding(
             invariant=INVARIANT,
             account=account.name,
-            state="same-login",
+            state=found[0],
             expected=f"a login in {account.home} that no other home has",
-            found=f"the same login as {same[0].name}",
+            found=found[1],
             fix=noted(
                 f"{home_assignment(account)} claude", "/logout, /login as somebody else, /exit"
             ),
         )
+
+    def _holder_of_its_tokens(self, account: Account) -> Account | None:
+        """Return an earlier account with a copy of this one's tokens.
+
+        A file that two homes share is another fault, which is told by the login's isolation. So is
+        one that cannot be read, by whoever needs a login there.
+        """
+        try:
+            marks = self._clients.login(account).marks
+        except Unreadable:
+            return None
+        held = [self._holders[mark] for mark in sorted(marks) if mark in self._holders]
+        self._holders |= {mark: account for mark in marks if mark not in self._holders}
+        copied = (one for one in held if not _is_one_file(one, account))
+        return next(copied, None)
+
+
+def _is_one_file(one: Account, other: Account) -> bool:
+    paths = (os.path.join(account.home, CREDENTIALS) for account in (one, other))
+    try:
+        return os.path.samefile(*paths)
+    except OSError:
+        return False
 
 
 def _is_same(organization: str | None, state: ClientState) -> bool:

@@ -19,8 +19,11 @@ from invariants.fixes import look, noted
 from invariants.model import Account, Session
 from invariants.trust import trust_keys
 
+PROJECT_SETTINGS = ("settings.local.json", "settings.json")
+"""Settings of a project, in its ``.claude``; the first that says a thing counts."""
+
 INVARIANT = "session_can_start_unattended"
-LOGIN = "account_is_logged_in"
+LOGIN = "session_is_logged_in"
 
 
 def judge_readiness(
@@ -36,6 +39,7 @@ def judge_readiness(
     clients = Clients() if clients is None else clients
     try:
         state, settings = clients.state(account), clients.settings(settings_of(account))
+        managed = [(path, clients.settings(path)) for path in clients.managed()]
     except Unreadable as error:
         return unreadable(INVARIANT, account, error, session)
     if not state.onboarded:
@@ -49,9 +53,13 @@ def judge_readiness(
         fix = look("namei", "-l", session.directory, note="what on the way cannot be read")
         return _fault(account, session, "unreadable", found, fix)
     if any(key in state.trusted for key in keys):
-        if not _bypasses(session, settings) or state.may_bypass or settings.may_bypass:
+        every = [settings, *(one for _, one in managed)]
+        if state.may_bypass or any(one.may_bypass for one in every):
             return None
-        found = "the warning about bypassing permissions was not accepted"
+        whose = next((f", which {path} asks for" for path, one in managed if one.bypasses), "")
+        if not whose and not _bypasses(session, settings):
+            return None
+        found = f"the warning about bypassing permissions{whose} was not accepted"
         fix = _start(account, session, session.command)
         return _fault(account, session, "not-accepted", found, fix)
     found = f"no trust for {keys[0]} in {state.name}"
@@ -68,22 +76,25 @@ def judge_login(
     option: str = "",
     environ: Mapping[str, str] | None = None,
     clients: Clients | None = None,
+    session: Session | None = None,
 ) -> Finding | None:
     """Return a finding where Claude Code has nothing to authenticate with for *account*.
 
     *environ* is what a session of that account would get of the environment: keys and providers
-    named there count. The state is ``unreadable`` where it cannot be told. Whether the server
-    still takes a login that is there is not asked.
+    named there count. So does what the project's settings name, for a *session*. The state is
+    ``unreadable`` where it cannot be told. Whether the server still takes a login that is there
+    is not asked.
     """
+    clients = Clients() if clients is None else clients
     try:
-        state = (Clients() if clients is None else clients).state(account)
-        if is_logged_in(account, state, environ or {}):
+        if is_logged_in(account, clients, environ or {}, *_project_settings(session)):
             return None
     except Unreadable as error:
-        return unreadable(LOGIN, account, error)
+        return unreadable(LOGIN, account, error, session)
     return Finding(
         invariant=LOGIN,
         account=account.name,
+        session=None if session is None else session.name,
         state="not-logged-in",
         expected=f"a login of Claude Code in {account.home}",
         found="no login, no API key and no helper that prints one",
@@ -91,18 +102,27 @@ def judge_login(
     )
 
 
+def _project_settings(session: Session | None) -> list[str]:
+    if session is None:
+        return []
+    directory = os.path.join(session.directory, ".claude")
+    return [os.path.join(directory, name) for name in PROJECT_SETTINGS]
+
+
 def unreadable(
     invariant: str, account: Account, error: Unreadable, session: Session | None = None
 ) -> Finding:
-    """Return the finding that a file of Claude Code's in a home cannot be made sense of."""
+    """Return the finding that a file of Claude Code's cannot be made sense of."""
+    directory = account.home if error.path is None else os.path.dirname(error.path)
+    found = str(error) if directory == account.home else f"{error} ({error.path})"
     return Finding(
         invariant=invariant,
         account=account.name,
         session=None if session is None else session.name,
         state="unreadable",
-        expected=f"files of Claude Code in {account.home} that can be read",
-        found=str(error),
-        fix=look("ls", "-la", account.home, note="what cannot be read; Claude Code keeps backups"),
+        expected=f"files of Claude Code in {directory} that can be read",
+        found=found,
+        fix=look("ls", "-la", directory, note="what cannot be read; Claude Code keeps backups"),
     )
 
 

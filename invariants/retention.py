@@ -9,11 +9,10 @@ from invariants.documents import Unreadable
 from invariants.finding import Finding
 from invariants.fixes import look
 from invariants.model import Account, Session
-from invariants.readiness import unreadable
+from invariants.readiness import PROJECT_SETTINGS, unreadable
 
 HOME, PROJECT = "home_keeps_transcripts", "project_keeps_transcripts"
 DEFAULT_DAYS = 30
-MANAGED = "/etc/claude-code/managed-settings.json"
 
 
 class _Setting(NamedTuple):
@@ -36,13 +35,11 @@ class Retention:
         accounts: Iterable[Account],
         clients: Clients,
         at_least: int | None = None,
-        managed: str = MANAGED,
     ) -> None:
         """Take all accounts, and the days that the inventory asks for, if it does."""
         self._accounts = list(accounts)
         self._clients = clients
         self._at_least = at_least
-        self._managed = managed
         self._longest: int | None = None
 
     def judge(self, account: Account) -> Finding | None:
@@ -55,42 +52,43 @@ class Retention:
 
     def judge_project(self, session: Session) -> Finding | None:
         """Return why the settings of a session's project cut the transcripts' life, or None."""
-        for name in ("settings.local.json", "settings.json"):  # the first that says it wins
+        for name in PROJECT_SETTINGS:
             path = os.path.join(session.directory, ".claude", name)
             setting = _Setting(PROJECT, session.account, session.name, path)
             try:
                 if self._clients.settings(path).days is not None:
                     return self._judge(setting)
             except Unreadable as error:
-                fix = look("ls", "-l", path, note="Claude Code asks what to do about this file")
-                wanted = f"settings in {os.path.dirname(path)} that can be read"
-                return _fault(setting, "unreadable", wanted, f"{error} ({path})", fix)
+                place = error.path or path
+                fix = look("ls", "-l", place, note="Claude Code asks what to do about this file")
+                wanted = f"settings in {os.path.dirname(place)} that can be read"
+                return _fault(setting, "unreadable", wanted, f"{error} ({place})", fix)
         return None
 
     def _judge(self, setting: _Setting) -> Finding | None:
-        days, wanted = self._days(setting.path), self._wanted()
+        (days, path), wanted = self._days(setting.path), self._wanted()
         if days is not None and days >= wanted:
             return None
-        fix = f'set "cleanupPeriodDays": {wanted} in {setting.path}'
+        fix = f'set "cleanupPeriodDays": {wanted} in {path}'
         expected = f"transcripts are kept for {wanted} days"
         if days is None:
-            found = f"cleanupPeriodDays in {setting.path} is no whole number above 0"
+            found = f"cleanupPeriodDays in {path} is no whole number above 0"
             return _fault(setting, "invalid", expected, found, fix)
         who = "the inventory asks for" if wanted == self._at_least else "another home keeps"
-        found = f"{setting.path} lets them be deleted after {days} days; {who} {wanted}"
+        found = f"{path} lets them be deleted after {days} days; {who} {wanted}"
         return _fault(setting, "too-short", expected, found, fix)
 
-    def _days(self, path: str) -> int | None:
-        """Return the days that count where the settings at *path* do; None for a wrong value.
+    def _days(self, path: str) -> tuple[int | None, str]:
+        """Return the days that count where the settings at *path* do, and which file says so.
 
-        Raises Unreadable.
+        The days are None for a wrong value. Raises Unreadable.
         """
-        for place in (self._managed, path):
+        for place in (*self._clients.managed(), path):
             days = self._clients.settings(place).days
             if days is not None:
                 whole = days if isinstance(days, int) and not isinstance(days, bool) else 0
-                return whole if whole > 0 else None
-        return DEFAULT_DAYS
+                return whole if whole > 0 else None, place
+        return DEFAULT_DAYS, path
 
     def _wanted(self) -> int:
         """Return the most that any home or the inventory asks for."""
@@ -98,7 +96,7 @@ class Retention:
             self._longest = self._at_least or 1
             for account in self._accounts:
                 try:
-                    days = self._days(settings_of(account))
+                    days, _ = self._days(settings_of(account))
                 except Unreadable:  # told by that account's own check
                     continue
                 self._longest = max(self._longest, days or DEFAULT_DAYS)

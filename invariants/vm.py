@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from invariants.client import Clients
+from invariants.client import MANAGED, Clients
 from invariants.finding import Finding
 from invariants.homes import Homes
 from invariants.identity import Identity
@@ -132,10 +132,11 @@ class Vm:
         """Raise a finding, where there is one.
 
         Several checks can meet one cause, say a file that cannot be read. It is told once: by the
-        check that meets it first, and by that one again should it be repeated.
+        check that meets it first, and by that one again should it be repeated. The machine's
+        managed settings, where the fix is there, are one cause for all accounts.
         """
         if finding is None:
             return
-        cause = finding.account, finding.found
+        cause = None if MANAGED in finding.fix else finding.account, finding.found
         if self._told.setdefault(cause, self.check) == self.check:
             raise Broken(finding)

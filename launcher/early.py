@@ -20,6 +20,7 @@ GATED = frozenset({"check", "up", "run"})
 _KEPT = frozenset(
     {"HOME", "USER", "LOGNAME", "PATH", "LANG", "TZ", "LD_LIBRARY_PATH", "XDG_CONFIG_HOME"}
     | {"CLAUDE_FAILOVER_INVENTORY"}
+    | {"CLAUDE_CODE_USE_BEDROCK", "CLAUDE_CODE_USE_VERTEX", "CLAUDE_CODE_USE_FOUNDRY"}
 )
 _HERE = os.path.dirname(os.path.abspath(__file__))
 _PATIENCE = 2.0

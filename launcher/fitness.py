@@ -106,7 +106,7 @@ def _not_ready(
     given = session_environment(session, account, environ)
 
     def judged() -> list[Finding]:
-        login = judge_login(account, option, given)
+        login = judge_login(account, option, given, session=session)
         readiness = judge_readiness(account, session, option)
         return [finding for finding in (login, readiness) if finding is not None]
 

@@ -216,6 +216,11 @@ _CLAUDE = {
         "A failover to the second would meet the limit of the first.",
         "Log one of them in as another account, or take it out of the inventory.",
     ),
+    "same-tokens": (
+        "Two homes hold the very same tokens: one was copied.",
+        "The one that renews them first logs the other out.",
+        "Log out in one of the two, and in as somebody else.",
+    ),
     "shared": (
         "The login's file is a symlink, or one file that two homes have.",
         "Claude Code replaces it, and one account's login becomes the other's, or logs it out.",

@@ -104,6 +104,7 @@ def test_no_sessions_no_session_checks() -> None:
         "session_command_is_found",
         "session_backend_is_there",
         "session_can_start_unattended",
+        "session_is_logged_in",
         "project_keeps_transcripts",
     } == set()
 
@@ -195,7 +196,7 @@ def test_every_invariant_of_a_link_can_be_selected(vm: Vm, link: str) -> None:
 def test_families_are_the_invariants_of_the_contract() -> None:
     assert {
         *("entry", "account", "link", "session", "backend"),
-        *("own-file", "compared", "start", "claude", "machine"),
+        *("own-file", "compared", "start", "login", "claude", "machine"),
     } == {family.subject for family in FAMILIES.values()}
     assert ("account", "link") == FAMILIES["link_is_shared"].arguments
     assert ("account",) == FAMILIES["home_is_usable"].arguments
@@ -253,7 +254,8 @@ def test_family_that_is_switched_off_is_not_expected(family: str) -> None:
 def test_families_that_the_failover_stands_on_cannot_be_switched_off() -> None:
     assert {"homes", "links", "targets", "sessions"} == set(KEPT_ON)
     assert {
-        *("identity", "isolation", "parity", "readiness", "retention", "single-writer", "strays")
+        *("identity", "isolation", "logins", "parity", "readiness", "retention"),
+        *("single-writer", "strays"),
     } == set(switchable())
 
 

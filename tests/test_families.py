@@ -43,7 +43,8 @@ def seed(vm: Vm, account: str, **changes: Any) -> None:
     path.write_text(json.dumps(content))
     path.chmod(0o600)
     credentials = vm.home(account) / ".credentials.json"
-    credentials.write_text('{"claudeAiOauth": {"accessToken": "secret-token"}}')
+    login = {"accessToken": f"secret-token-of-{account}", "scopes": ["user:inference"]}
+    credentials.write_text(json.dumps({"claudeAiOauth": login}))
     credentials.chmod(0o600)
 
 
@@ -58,7 +59,7 @@ def test_vm_with_two_logins_that_are_ready_is_green(claude: Vm) -> None:
     result = claude.run("check")
 
     assert 0 == result.returncode, result.stdout
-    assert 2 * 5 + 2 * 3 + 3 + 2 + 2 * 2 + 1 + 2 * 2 + 2 == claude.report["expected"]
+    assert 2 * 5 + 2 * 3 + 3 + 2 + 2 * 2 + 1 + 2 * 2 + 2 + 2 == claude.report["expected"]
 
 
 def test_whatever_is_wrong_is_told_at_once_and_holds_no_secret(claude: Vm) -> None:
@@ -180,7 +181,7 @@ def test_wrong_number_of_days_is_refused(value: object, problem: str) -> None:
 def test_unknown_family_like_no_other_is_refused_with_those_known() -> None:
     (problem,) = problems(changed("invariants.off.zzz", "x"))
 
-    known = "homes, identity, isolation, links, parity, readiness, retention, sessions"
+    known = "homes, identity, isolation, links, logins, parity, readiness, retention, sessions"
     assert f"invariants.off.zzz: unknown family; known are {known}, single-writer, strays, " in (
         f"{problem} "
     )

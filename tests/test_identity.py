@@ -90,3 +90,17 @@ def test_login_without_an_id_is_none(accounts: list[Account], value: object) -> 
         path.write_text(json.dumps({"oauthAccount": value}))
 
     assert [None, None, None] == judged(accounts)
+
+
+def test_copied_tokens_are_told_by_the_later_home_and_a_shared_file_is_not(
+    accounts: list[Account],
+) -> None:
+    tokens = {"accessToken": "the-token", "refreshToken": "another"}
+    first, second, third = (Path(account.home) / ".credentials.json" for account in accounts)
+    first.write_text(json.dumps({"claudeAiOauth": tokens}))
+    second.symlink_to(first)
+    third.write_text(json.dumps({"claudeAiOauth": {**tokens, "accessToken": "renewed"}}))
+
+    assert [None, None, ("same-tokens", "the very same tokens as a")] == [
+        finding and (finding.state, finding.found) for finding in judged(accounts)
+    ]

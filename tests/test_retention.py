@@ -33,8 +33,7 @@ def days(place: Account | Session, value: object, name: str = "settings.json") -
 
 
 def judge(accounts: list[Account], at_least: int | None = None) -> Retention:
-    managed = str(Path(accounts[0].home).parent / "managed.json")
-    return Retention(accounts, Clients(), at_least, managed)
+    return Retention(accounts, Clients(str(Path(accounts[0].home).parent)), at_least)
 
 
 def states(accounts: list[Account], at_least: int | None = None) -> list[str | None]:
@@ -95,7 +94,7 @@ def test_settings_that_cannot_be_read_are_told_apart_and_blank_ones_say_nothing(
 
 
 def test_managed_settings_win(accounts: list[Account], session: Session) -> None:
-    managed = Path(accounts[0].home).parent / "managed.json"
+    managed = Path(accounts[0].home).parent / "managed-settings.json"
     managed.write_text('{"cleanupPeriodDays": 90}')
     days(accounts[0], 5)
     days(session, 5)
@@ -103,6 +102,29 @@ def test_managed_settings_win(accounts: list[Account], session: Session) -> None
     assert judge(accounts).judge_project(session) is None
 
     assert ["too-short", "too-short"] == states(accounts, 91)
+
+
+def test_managed_settings_are_blamed_by_their_own_path_drop_ins_first(
+    accounts: list[Account], session: Session
+) -> None:
+    machine = Path(accounts[0].home).parent
+    (machine / "managed-settings.d").mkdir()
+    (machine / "managed-settings.json").write_text('{"cleanupPeriodDays": 90}')
+    parts = {"10-a.json": "30", "20-b.json": "7", "30-c.json": None, "40.txt": "1", ".50.json": "1"}
+    for name, number in parts.items():
+        content = "{}" if number is None else f'{{"cleanupPeriodDays": {number}}}'
+        (machine / "managed-settings.d" / name).write_text(content)
+    days(accounts[0], 400)
+    finding = judge(accounts, 60).judge(accounts[0])
+    assert finding is not None
+    path = machine / "managed-settings.d" / "20-b.json"
+    assert finding.found.startswith(f"{path} lets them be deleted after 7 days")
+    assert finding.fix == f'set "cleanupPeriodDays": 60 in {path}'
+    path.write_text("{")
+    finding = judge(accounts, 60).judge(accounts[0])
+    assert finding is not None
+    assert ("unreadable", True) == (finding.state, str(path) in finding.found)
+    assert accounts[0].home not in str(finding)
 
 
 def told(finding: Finding | None) -> tuple[str | None, str] | None:

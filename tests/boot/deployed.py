@@ -29,7 +29,10 @@ CLAUDE = """#!/bin/sh
 state=$CLAUDE_CONFIG_DIR/.claude.json
 if [ ! -e "$state" ]; then
     trust='{"hasCompletedOnboarding": true, "projects": {"%s": {"hasTrustDialogAccepted": true}}}'
+    login='{"claudeAiOauth": {"accessToken": "%s", "scopes": ["user:inference"]}}'
+    umask 077
     printf "$trust" "$(pwd -P)" >"$state"
+    printf "$login" "$CLAUDE_CONFIG_DIR" >"$CLAUDE_CONFIG_DIR/.credentials.json"
     exit
 fi
 echo $$ says hello

@@ -96,7 +96,7 @@ class Cli:
         """Give an account a login of its own, as `/login` leaves it: the token is its key."""
         login = {
             "accessToken": key_of(account),
-            "refreshToken": "none",
+            "refreshToken": f"refresh-{key_of(account)}",
             "expiresAt": 4102444800000,
             "scopes": ["user:inference", "user:profile"],
             "subscriptionType": "max",
