@@ -6,6 +6,7 @@ else. Only root can make them.
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import subprocess
@@ -83,3 +84,25 @@ def without_proc(*, empty: bool) -> list[str]:
     """Return what a command is called by where ``/proc`` is not mounted, or is *empty*."""
     hide = "mount -t tmpfs none /proc" if empty else "umount -l /proc"
     return ["unshare", "--mount", "sh", "-c", f'{hide}; exec "$@"', "sh"]
+
+
+def managed_settings(vm: Vm, **files: object) -> list[str]:
+    """Return what a command is called by that has these managed settings of Claude Code's.
+
+    *files* are the contents by name: ``base`` is ``managed-settings.json``, any other a drop-in; a
+    text is written as it is. The command has an ``/etc`` of its own.
+    """
+    place = managed_directory(vm)
+    (place / "managed-settings.d").mkdir(parents=True)
+    for name, content in files.items():
+        path = "managed-settings.json" if name == "base" else f"managed-settings.d/{name}.json"
+        (place / path).write_text(content if isinstance(content, str) else json.dumps(content))
+    line = 'cp -a /etc "$1" && rm -rf "$1/claude-code" && cp -r "$2" "$1/claude-code"'
+    script = f'etc=$(mktemp -d "$1.XXXXXX") && set -- "$etc/etc" "$2" "$@" && {line}'
+    script += ' && mount --bind "$1" /etc && shift 4 && exec "$@"'
+    return ["unshare", "--mount", "sh", "-c", script, "sh", str(vm.root / "etc"), str(place)]
+
+
+def managed_directory(vm: Vm) -> Path:
+    """Return where :func:`managed_settings` has written them, outside of that ``/etc``."""
+    return vm.root / "managed"

@@ -88,7 +88,7 @@ def test_what_cannot_be_read_of_a_conversation_is_told(
 
 def test_home_that_hangs_is_given_up(vm: Vm, monkeypatch: pytest.MonkeyPatch) -> None:
     api = Switching(vm)
-    monkeypatch.setattr("launcher.fitness.judge_login", lambda *_: time.sleep(999))
+    monkeypatch.setattr("launcher.fitness.judge_login", lambda *_, **__: time.sleep(999))
     inventory = api.inventory
     settings = inventory.settings._replace(timeout=0.2)
     findings = found(api, inventory._replace(settings=settings))

@@ -8,25 +8,13 @@ from pathlib import Path
 import pytest
 
 from tests import client
-from tests.places import NEEDS_ROOT
+from tests.places import NEEDS_ROOT, managed_settings
 from tests.vm import Vm
 
 PUBLIC = "anthropics/claude-code#74798, #90148"
 MANAGED = "/etc/claude-code/managed-settings.json"
 
 pytestmark = NEEDS_ROOT
-
-
-def manage(vm: Vm, **files: object) -> None:
-    """Give every launcher of *vm* an ``/etc`` of its own, with these managed settings."""
-    place = vm.root / "managed"
-    (place / "managed-settings.d").mkdir(parents=True)
-    for name, content in files.items():
-        path = "managed-settings.json" if name == "base" else f"managed-settings.d/{name}.json"
-        (place / path).write_text(json.dumps(content))
-    line = 'cp -a /etc "$1" && rm -rf "$1/claude-code" && cp -r "$2" "$1/claude-code"'
-    script = f'{line} && mount --bind "$1" /etc && shift 2 && exec "$@"'
-    vm.prefix = ["unshare", "--mount", "sh", "-c", script, "sh", str(vm.root / "etc"), str(place)]
 
 
 def told(vm: Vm) -> list[dict[str, str]]:
@@ -53,7 +41,7 @@ def ask_for_a_year(vm: Vm) -> None:
 def test_retention_of_managed_settings_is_told_once_and_by_their_path(vm: Vm, name: str) -> None:
     keep_for_a_year(vm)
     ask_for_a_year(vm)
-    manage(vm, **{name: {"cleanupPeriodDays": 7}})
+    vm.prefix = managed_settings(vm, **{name: {"cleanupPeriodDays": 7}})
     (failure,) = told(vm)
     path = MANAGED if name == "base" else f"/etc/claude-code/managed-settings.d/{name}.json"
     assert (
@@ -64,7 +52,7 @@ def test_retention_of_managed_settings_is_told_once_and_by_their_path(vm: Vm, na
 
 def test_managed_settings_that_keep_them_long_enough_cure_short_homes(vm: Vm) -> None:
     ask_for_a_year(vm)
-    manage(vm, base={"cleanupPeriodDays": 365})
+    vm.prefix = managed_settings(vm, base={"cleanupPeriodDays": 365})
     assert [] == told(vm)
 
 
@@ -76,7 +64,7 @@ def client_of(vm: Vm) -> Path:
 
 def test_bypass_mode_of_managed_settings_stops_at_its_warning(vm: Vm) -> None:
     client_of(vm)
-    manage(vm, base={"permissions": {"defaultMode": "bypassPermissions"}})
+    vm.prefix = managed_settings(vm, base={"permissions": {"defaultMode": "bypassPermissions"}})
     failures = told(vm)
     assert [("primary", "not-accepted"), ("backup", "not-accepted")] == [
         (failure["account"], failure["state"]) for failure in failures
@@ -90,14 +78,13 @@ def test_bypass_mode_whose_warning_was_answered_is_green(vm: Vm) -> None:
         path = vm.home(account) / ".claude.json"
         state = json.loads(path.read_text())
         path.write_text(json.dumps({**state, "bypassPermissionsModeAccepted": True}))
-    manage(vm, base={"permissions": {"defaultMode": "bypassPermissions"}})
+    vm.prefix = managed_settings(vm, base={"permissions": {"defaultMode": "bypassPermissions"}})
     assert [] == told(vm)
 
 
 def test_managed_settings_that_cannot_be_read_are_told_once(vm: Vm) -> None:
     client_of(vm)
-    manage(vm)
-    (vm.root / "managed" / "managed-settings.json").write_text("{")
+    vm.prefix = managed_settings(vm, base="{")
     (failure,) = told(vm)
     assert "unreadable" == failure["state"]
     assert MANAGED in failure["found"]
@@ -107,5 +94,5 @@ def test_helper_of_managed_settings_is_a_login(vm: Vm) -> None:
     client_of(vm)
     for account in vm.accounts:
         (vm.home(account) / ".credentials.json").unlink()
-    manage(vm, base={"apiKeyHelper": "/bin/true"})
+    vm.prefix = managed_settings(vm, base={"apiKeyHelper": "/bin/true"})
     assert [] == told(vm)

@@ -83,11 +83,21 @@ HOME: Mapping[str, tuple[Value, Value, Value, Value]] = {
 }
 """What a home keeps of a session beside what the links share."""
 
+MANAGED: Mapping[str, tuple[Value, Value, Value, Value]] = {
+    "the mode that bypasses permissions, in `managed-settings.json`": (
+        *("asks", "asks", "asks", "asks"),
+    ),
+    "the same in `managed-settings.d/NAME.json`": ("asks", "asks", "asks", "not read"),
+    "beside it, `skipDangerousModePermissionPrompt`": ("counts", "counts", "counts", "not read"),
+}
+"""What the machine's managed settings, in ``/etc/claude-code``, do to a start."""
+
 TABLES = {
     "process": PROCESS,
     "commands": COMMANDS,
     "conversation": CONVERSATION,
     "trust": TRUST,
+    "managed": MANAGED,
     "home": HOME,
 }
 """The tables of docs/claude-code.md, by the name in their marks."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import shlex
 import subprocess
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -11,11 +12,13 @@ from typing import Any
 
 import pytest
 
+from invariants.client import Clients
 from invariants.model import Account, Session
 from invariants.readiness import judge_login, judge_readiness
 from tests.claude.cli import Cli, Terminal, key_of
 from tests.claude.facts import VERSIONS
 from tests.claude.known import Known
+from tests.places import managed_directory, managed_settings
 from tests.vm import wait_until
 
 QUESTIONS = {
@@ -26,6 +29,9 @@ QUESTIONS = {
     "configuration": ("Configuration Error", "configuration file"),
 }
 """Words of the dialogs, by what they ask."""
+
+_ASKS = {None: "not read", "bypass": "asks"}
+_BYPASS = {"permissions": {"defaultMode": "bypassPermissions"}}
 
 Prepare = Callable[[Path, dict[str, Any]], Path | None]
 
@@ -142,8 +148,16 @@ def state_of(claude: Cli) -> dict[str, Any]:
 def judged(claude: Cli, *words: str) -> str | None:
     account = Account("primary", str(claude.vm.home("primary")))
     session = Session("api", "primary", str(claude.directory), ("claude", *words))
-    finding = judge_readiness(account, session)
+    finding = judge_readiness(account, session, clients=Clients(str(managed_directory(claude.vm))))
     return None if finding is None else finding.state
+
+
+def manage(claude: Cli, **files: object) -> None:
+    """Let the CLI see these managed settings from now on."""
+    prefix, real = managed_settings(claude.vm, **files), claude.program
+    claude.program = claude.vm.root / "claude"
+    claude.program.write_text(f'#!/bin/sh\nexec {shlex.join([*prefix, str(real)])} "$@"\n')
+    claude.program.chmod(0o700)
 
 
 @pytest.mark.parametrize("prepare", PLACES, ids=lambda one: str(one.__name__))
@@ -221,6 +235,39 @@ def test_file_that_stops_a_start_is_foretold(
     assert asked == question(claude.open("primary"))
 
 
+@pytest.mark.parametrize(
+    ("fact", "files"),
+    [
+        (
+            "the mode that bypasses permissions, in `managed-settings.json`",
+            {"base": _BYPASS},
+        ),
+        (
+            "the same in `managed-settings.d/NAME.json`",
+            {"base": {}, "50-ours": _BYPASS},
+        ),
+        (
+            "beside it, `skipDangerousModePermissionPrompt`",
+            {"base": {**_BYPASS, "skipDangerousModePermissionPrompt": True}},
+        ),
+    ],
+    ids=["base", "drop-in", "answered"],
+)
+def test_mode_of_managed_settings_is_foretold(
+    claude: Cli, known: Known, fact: str, files: dict[str, object]
+) -> None:
+    state = state_of(claude)
+    trust(state, claude.directory)
+    (claude.vm.home("primary") / ".claude.json").write_text(json.dumps(state))
+    manage(claude, **files)
+    asked = question(claude.open("primary"))
+
+    words = {None: "counts", "bypass": "not read"} if "skip" in fact else _ASKS
+    known.hold(fact, words[asked])
+    newest = str(Known(VERSIONS[0])[fact])  # the invariants go by the newest version
+    assert {"counts": None, "asks": "not-accepted"}[newest] == judged(claude)
+
+
 OAUTH = {"accessToken": "sk-ant-oat01-none", "scopes": ["user:inference"], "expiresAt": 2**45}
 
 
@@ -235,17 +282,30 @@ OAUTH = {"accessToken": "sk-ant-oat01-none", "scopes": ["user:inference"], "expi
         (".credentials.json", {"claudeAiOauth": {**OAUTH, "accessToken": ""}}),
         ("settings.json", {"apiKeyHelper": "echo sk-ant-none"}),
         ("settings.json", {"env": {"ANTHROPIC_AUTH_TOKEN": "none"}}),
+        ("work/.claude/settings.json", {"apiKeyHelper": "echo sk-ant-none"}),
+        ("work/.claude/settings.local.json", {"env": {"ANTHROPIC_AUTH_TOKEN": "none"}}),
+        ("managed", {"apiKeyHelper": "echo sk-ant-none"}),
+        ("managed", {"env": {"ANTHROPIC_AUTH_TOKEN": "none"}}),
     ],
 )
 def test_what_is_no_login_is_foretold(
     claude: Cli, known: Known, monkeypatch: pytest.MonkeyPatch, name: str, content: dict[str, Any]
 ) -> None:
     home = claude.vm.home("primary")
-    (home / name).write_text(json.dumps({"hasCompletedOnboarding": True, **content}))
+    if name == "managed":
+        manage(claude, base=content)
+    elif name.startswith("work/"):
+        path = claude.vm.root / name
+        path.parent.mkdir()
+        path.write_text(json.dumps(content))
+    else:
+        (home / name).write_text(json.dumps({"hasCompletedOnboarding": True, **content}))
     environ = claude.environ("primary")
     del environ["ANTHROPIC_API_KEY"]
     monkeypatch.setattr(claude, "environ", lambda account: environ)
-    finding = judge_login(Account("primary", str(home)))
+    session = Session("api", "primary", str(claude.directory), ("claude",))
+    clients = Clients(str(managed_directory(claude.vm)))
+    finding = judge_login(Account("primary", str(home)), clients=clients, session=session)
     done = claude.run("primary", "hello")
 
     assert (finding is None) == (done.returncode == 0), done.stdout
