@@ -62,6 +62,11 @@ def chosen_backend(setting: str, environ: Mapping[str, str]) -> str:
     return "tmux" if find_program("tmux", "/", environ) else "process"
 
 
+def socket_directory(uid: int) -> str:
+    """Return where tmux has the sockets of a user's servers, without ``TMUX_TMPDIR`` (tmux(1))."""
+    return f"/tmp/tmux-{uid}"
+
+
 def manager_directory(uid: int) -> str:
     """Return where systemd's manager for *uid* has its socket: the system's, or the user's own."""
     return "/run" if uid == 0 else f"/run/user/{uid}"

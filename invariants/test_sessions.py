@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 
 from invariants.access import user_name
+from invariants.executable import judge_program
 from invariants.finding import Finding, quoted
 from invariants.model import Session
 from invariants.programs import (
@@ -12,9 +13,9 @@ from invariants.programs import (
     find_program,
     manager_answers,
     manager_directory,
-    session_program,
 )
 from invariants.sessions import judge_directory
+from invariants.sockets import judge_sockets
 from invariants.vm import Broken
 
 
@@ -33,31 +34,21 @@ def test_session_directory_exists(session: Session) -> None:
 def test_session_command_is_found(session: Session) -> None:
     """Every session's program can be executed, since nobody watches a start at boot.
 
-    Why: `PATH` at a boot is not the one of a login.
-    Source: execvp(3), systemd.exec(5).
+    Why: `PATH` at a boot is not the one of a login. A script needs the interpreter that it names.
+    Source: execve(2), execvp(3), systemd.exec(5).
     To do: install it, or write its full path in the session's `command`.
     """
-    if session_program(session, os.environ) is not None:
-        return
-    name = session.command[0]
-    raise Broken(
-        Finding(
-            invariant="session_command_is_found",
-            account=session.account,
-            session=session.name,
-            state="missing",
-            expected=f"the program {name}",
-            found="no such executable" if "/" in name else "no such executable in PATH",
-            fix="install it, or write its full path in the session's `command` in the inventory",
-        )
-    )
+    finding = judge_program(session, os.environ)
+    if finding is not None:
+        raise Broken(finding)
 
 
 def test_session_backend_is_there(backend: str) -> None:
     """What keeps the sessions is there, or none of them could be started.
 
-    Why: without tmux a session could not be attached to.
-    Source: what each backend starts, invariants/programs.py.
+    Why: without tmux a session could not be attached to. It starts no server where others could
+    reach the directory of its sockets.
+    Source: what each backend starts, invariants/programs.py; measured with tmux 3.3.
     To do: install it, let the manager run, or choose `backend = "auto"`.
     """
     for program in BACKEND_PROGRAMS[backend]:
@@ -72,6 +63,8 @@ def test_session_backend_is_there(backend: str) -> None:
                 )
             )
     uid = os.geteuid()
+    if "tmux" in BACKEND_PROGRAMS[backend] and (unsafe := judge_sockets(uid)) is not None:
+        raise Broken(unsafe)
     if backend == "systemd" and not manager_answers(manager_directory(uid)):
         whose = "of the system" if uid == 0 else f"of {user_name(uid)}"
         booted = 'boot with systemd, or set backend = "auto" in the inventory'

@@ -183,6 +183,26 @@ _SESSION_CHECK = {
         "tmux would start it in another directory in silence.",
         "chmod u+x DIRECTORY, or correct the session's directory in the inventory.",
     ),
+    "no-interpreter": (
+        "The session's program is a script, and the interpreter that it names is not there.",
+        "It would end at once.",
+        "Install the interpreter, or give the units a PATH that has it (docs/deploy.md).",
+    ),
+    "dangling": (
+        "The session's program is a symlink that leads nowhere.",
+        "The session would end at once.",
+        "Install the program again, or correct the session's command in the inventory.",
+    ),
+    "not-executable": (
+        "The session's program may not be executed.",
+        "The session would end at once.",
+        "chmod +x PROGRAM",
+    ),
+    "unsafe-sockets": (
+        "The directory of tmux's sockets in /tmp is not yours alone.",
+        "tmux would start no server, so that no session could be started.",
+        "Paste the fix that check prints; what is another user's takes root.",
+    ),
     "no-manager": (
         "No systemd manager answers that could keep the sessions.",
         "None of them could be started.",

@@ -58,7 +58,9 @@ def test_session_that_ends_at_once_is_unavailable_and_its_words_are_for_the_term
 
 
 def test_words_of_an_earlier_run_are_not_told_again(vm: Vm) -> None:
-    vm.write({"api": ["sh", "-c", "test -e said || { touch said; echo spoken; }; exit 1"]})
+    vm.write(
+        {"api": ["sh", "-c", "test -e said || { touch said; echo spoken; }; exit 1"]}, settle=5
+    )
     assert "    | spoken\n" in vm.run("up").stdout
     assert "spoken" not in vm.run("up").stdout
 

@@ -48,7 +48,7 @@ def test_code_2_usage(vm: Vm, arguments: list[str]) -> None:
 
 
 def test_code_69_session_is_not_up(vm: Vm) -> None:
-    vm.write({"api": ["false"]})
+    vm.write({"api": ["false"]}, settle=5)
     assert ExitCode.UNAVAILABLE == vm.run("up").returncode
 
 

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 
 from invariants.background import Worker
 from invariants.inventory import Inventory, Session, inventory_option
+from invariants.programs import socket_directory
 from invariants.warning import Warned
 from launcher.errors import Unavailable
 from launcher.processes import Process, command_line, listed
@@ -171,7 +172,7 @@ class Survey:
         server = self._lost_server()
         if server is None:
             return None
-        directory = f"/tmp/tmux-{os.geteuid()}"
+        directory = socket_directory(os.geteuid())
         return (
             f"a tmux server runs ({server}), but its socket is gone; this brings it back: "
             f"mkdir -p -m 700 {directory} && kill -USR1 {server.pid}"

@@ -20,6 +20,7 @@ from time import monotonic, sleep
 from typing import Any
 
 from invariants.finding import quoted
+from invariants.programs import socket_directory
 from launcher.errors import Unavailable
 from launcher.processes import Process, identify, shares_pids
 from launcher.sessions import Kept, Start, died, last_lines
@@ -88,7 +89,7 @@ class TmuxBackend:
     @property
     def socket(self) -> str:
         """The server's socket, as tmux(1) names it for ``-L`` without ``TMUX_TMPDIR``."""
-        return f"/tmp/tmux-{os.geteuid()}/{self.label}"
+        return f"{socket_directory(os.geteuid())}/{self.label}"
 
     def is_there(self) -> bool:
         """Tell whether tmux is installed, or a server runs all the same."""
