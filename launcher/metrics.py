@@ -7,7 +7,6 @@ verdict that nobody gave. How old it is, ``claude_failover_last_run_timestamp_se
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from math import inf
 from typing import Any
 
 from invariants.inventory import Inventory, InventoryError
@@ -24,7 +23,7 @@ def write_metrics(inventory: Inventory, document: Mapping[str, Any]) -> str | No
     verdict counts with or without metrics.
     """
     path = inventory.settings.prometheus
-    return None if path is None else _write(path, lambda: reading_of(document, inventory, inf))
+    return None if path is None else _write(path, lambda: reading_of(document, inventory))
 
 
 def disown_metrics(error: InventoryError) -> str | None:

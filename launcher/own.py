@@ -17,6 +17,7 @@ from typing import Any
 from invariants.finding import Finding, quoted
 from invariants.inventory import Inventory
 from invariants.own.cases import own_checks
+from invariants.own.contents import contents
 from invariants.own.model import OwnFile
 from invariants.own.reading import read_own
 from launcher import pytest_child
@@ -29,6 +30,8 @@ from launcher.pytest_child import Run
 from launcher.verdict import NOT_JUDGED, Colour, Failure, Gate, Verdict, judge
 
 _LISTED = 3
+_LEAST = 1.0
+"""Seconds to read what the files hold, even where no time is left to judge them."""
 
 
 def with_own(
@@ -48,14 +51,17 @@ def with_own(
     verdicts: list[Verdict] = []
     documents: list[dict[str, Any]] = []
     directories = inventory.settings.invariants
+    files: Mapping[str, str | None] = {}
     try:
+        files = bounded(lambda: contents(directories), max(_LEAST, until - monotonic()), waiting)
         own = bounded(lambda: read_own(directories), _left(until, inventory), waiting)
+        files = {**files, **{one.path: one.digest for one in own.files}}  # as they are judged
         verdicts += [_not_judged(one.path, one.reason) for one in own.unjudged]
         # What calls for no check (tests of sessions, and there are none) has nothing to run.
-        files = [file for file in own.files if own_checks(file, inventory)]
-        if files:
+        called_for = [file for file in own.files if own_checks(file, inventory)]
+        if called_for:
             limit = _left(until, inventory)
-            for verdict, document in _run(files, inventory, environ, waiting, limit):
+            for verdict, document in _run(called_for, inventory, environ, waiting, limit):
                 verdicts.append(verdict)
                 documents.append(document)
     except NotJudged as error:
@@ -67,6 +73,7 @@ def with_own(
     return gate._replace(
         verdict=_joined(gate.verdict, verdicts),
         document=_with_documents(gate.document, documents),
+        own=files,
     )
 
 

@@ -15,6 +15,7 @@ from invariants.inventory import Inventory, InventoryError
 from invariants.opening import open_at_once
 from invariants.schema import DEFAULT_STATE
 from launcher import history
+from launcher.demands import digest
 from launcher.directories import make_readable
 from launcher.errors import NotJudged
 from launcher.output import Output
@@ -53,6 +54,7 @@ def failover_key(
     verdict = gate.verdict
     return {
         **_header(inventory.path, verdict),
+        "demands": digest(inventory, gate.own),
         "started": round(gate.started, 3),
         "finished": round(gate.finished, 3),
         "expected": verdict.expected,

@@ -139,7 +139,7 @@ def overview(
         seen = survey.warnings()
     except Unavailable as error:
         sessions = unseen(inventory.sessions, error)
-    report, off = last_report(inventory, max_age), inventory.demands.off
+    report, off = _last_report(inventory, max_age, interrupts), inventory.demands.off
     history, trouble = _history(inventory, report)
     warnings = _warnings(report, seen)
     return Overview(
@@ -166,6 +166,16 @@ def _history(inventory: Inventory, report: LastReport) -> tuple[History, str | N
     if (history.inventory, history.verdict) != (inventory.path, report.verdict):
         return History(), None
     return history, None
+
+
+def _last_report(inventory: Inventory, max_age: float, interrupts: Interrupts) -> LastReport:
+    """Return what the report says, and whether it counts now; a file system may hang at it."""
+    try:
+        return bounded(
+            lambda: last_report(inventory, max_age), inventory.settings.timeout, interrupts
+        )
+    except NotJudged as error:
+        return LastReport(inventory.settings.report, problem=str(error))
 
 
 def last_report(inventory: Inventory, max_age: float = inf) -> LastReport:

@@ -52,7 +52,8 @@ class Gate(NamedTuple):
     """One gate: its verdict, pytest's document, and when it ran (seconds since the epoch).
 
     ``told`` are warnings that stay with it, ``seen`` those of the last look at the sessions. No
-    verdict depends on them.
+    verdict depends on them. ``own`` are the files of own invariants that it judged, each with a
+    digest of its content (:mod:`launcher.demands`).
     """
 
     verdict: Verdict
@@ -61,6 +62,7 @@ class Gate(NamedTuple):
     finished: float
     told: tuple[Warned, ...] = ()
     seen: tuple[Warned, ...] = ()
+    own: Mapping[str, str | None] = {}
 
     @property
     def warnings(self) -> tuple[Warned, ...]:

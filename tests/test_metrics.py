@@ -19,6 +19,7 @@ from launcher.metrics import disown_metrics, write_metrics
 from launcher.report import announce, failover_key, published
 from launcher.verdict import Colour, Gate, Verdict
 from tests.formats.test_prometheus import of, samples
+from tests.test_history import failure
 from tests.vm import UNPRIVILEGED, Vm
 
 
@@ -42,7 +43,9 @@ def verdict_in(path: Path) -> str:
 
 def gate(colour: Colour = Colour.RED) -> Gate:
     now = time.time()
-    return Gate(Verdict(colour, "why" if colour is Colour.UNKNOWN else None), {}, now, now)
+    if colour is Colour.UNKNOWN:
+        return Gate(Verdict(colour, "why"), {}, now, now)
+    return Gate(Verdict(colour, None, (failure("backup"),), 21, 20), {}, now, now)
 
 
 def document(inventory: Inventory, colour: Colour = Colour.RED) -> dict[str, Any]:

@@ -20,6 +20,7 @@ from tests.formats.told import Told
 __all__ = ["documents", "told"]
 
 Document = dict[str, Any]
+EDITED = "the inventory or an own invariant has been edited since: run launcher check"
 
 
 def key(**changes: Any) -> Callable[[Document], None]:
@@ -130,18 +131,39 @@ def test_account_that_was_added_since_makes_green_unknown(told: Told) -> None:
     )
 
 
-def test_red_stays_red_whatever_was_added_since(told: Told) -> None:
+def test_red_of_an_edited_inventory_does_not_count_either(told: Told) -> None:
     told.case("red")
-    told.vm.accounts.append("third")
-    told.vm.write({"api": ["sleep", "600"]})
     matrix = matrix_of(told.reading())
-    assert Colour.RED is told.reading().verdict
-    assert ("divergent", UNKNOWN) == (matrix.entries["backup"]["projects"], matrix.homes["third"])
-    assert (False, None, True) == (
+    assert ("divergent", None) == (matrix.entries["backup"]["projects"], matrix.homes["primary"])
+    assert (False, True) == (
         matrix.reached("backup", "projects"),
-        matrix.reached("third", "projects"),
         matrix.reached("primary", "projects"),
     )
+    told.vm.accounts.append("third")
+    told.vm.write({"api": ["sleep", "600"]})
+    reading = told.reading()
+    matrix = matrix_of(reading)
+    assert (Colour.RED, Colour.UNKNOWN) == (reading.said, reading.verdict)
+    assert EDITED == reading.problem
+    assert {UNKNOWN} == {state for row in matrix.entries.values() for state in row.values()}
+    assert matrix.reached("backup", "projects") is None
+
+
+def test_report_of_a_version_without_demands_does_not_count(told: Told) -> None:
+    for colour in ("green", "red"):
+        document = told.document(colour)
+        del document["failover"]["demands"]
+        told.tell(document)
+        problem = "it is of a version that does not say what the inventory demanded"
+        assert f"{problem}: run launcher check" == told.reading().problem
+
+
+def test_unknown_keeps_its_reason_whatever_was_edited_since(told: Told) -> None:
+    told.case("unknown")
+    told.vm.write({"web": ["sleep", "600"]})
+    reading = told.reading()
+    assert (Colour.UNKNOWN, None) == (reading.verdict, reading.problem)
+    assert "hung at backup projects" in reading.summary
 
 
 def test_key_that_this_version_does_not_know_is_passed_over(told: Told) -> None:

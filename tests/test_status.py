@@ -120,6 +120,7 @@ def test_session_that_the_inventory_no_longer_names_is_shown_and_can_be_stopped(
     vm.write({"api": ["sleep", "600"], "old": ["sleep", "600"]})
     vm.run("up")
     vm.write({"api": ["sleep", "600"]})
+    assert 0 == vm.run("check").returncode
     done = vm.run("status")
     line = "  warning: session old: it runs, but the inventory does not name it: tail -f "
     assert (0, 1) == (done.returncode, done.stdout.count(line))

@@ -2,6 +2,8 @@
 
 from typing import NamedTuple
 
+from invariants.own.contents import digest_of
+
 BROKEN = "broken"
 """The state of an own invariant that does not hold: what is wrong is in the finding's words."""
 
@@ -21,6 +23,11 @@ class OwnFile(NamedTuple):
     path: str
     source: bytes
     tests: tuple[OwnTest, ...]
+
+    @property
+    def digest(self) -> str:
+        """The digest of its source."""
+        return digest_of(self.source)
 
 
 class Unjudged(NamedTuple):

@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-import errno
 import os
-import stat
 from collections.abc import Iterable
 
-from invariants.opening import open_at_once
+from invariants.own.contents import MAX_BYTES, content, is_judged
 from invariants.own.model import Own, OwnFile, Unjudged
 from invariants.own.rules import RuleBroken, read_tests
 from invariants.own.trust import Untrusted, trusted
-
-MAX_BYTES = 1024 * 1024
 
 
 def read_own(directories: Iterable[str]) -> Own:
@@ -61,7 +57,7 @@ def _names(directory: str) -> list[str]:
     for one in entries:
         if _is_directory(one):
             raise RuleBroken(f"holds a directory, {one.name}, which is not looked into: name it")
-    names = [one.name for one in entries if one.name.endswith(".py")]
+    names = [one.name for one in entries if is_judged(one.name)]
     if not names:
         raise RuleBroken("holds no test_*.py: write one, or take the directory out")
     return names
@@ -80,16 +76,7 @@ def _file(path: str) -> OwnFile:
         raise RuleBroken("is not read: a file of own invariants stands for itself")
     if not name.startswith("test_") or not name.removesuffix(".py").isidentifier():
         raise RuleBroken("would not be run: name it test_*.py, a Python name, or move it away")
-    source = _content(trusted(path))
-    return OwnFile(path, source, read_tests(source, path))
-
-
-def _content(path: str) -> bytes:
-    """Return what the file at *path* holds; *path* is free of symlinks already."""
-    with open_at_once(path, os.O_NOFOLLOW) as file:
-        if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
-            raise OSError(errno.EINVAL, "no regular file")
-        content = file.read(MAX_BYTES + 1)
-    if len(content) > MAX_BYTES:
+    source = content(trusted(path), os.O_NOFOLLOW)  # trusted() has followed all symlinks
+    if len(source) > MAX_BYTES:
         raise RuleBroken(f"is too large: at most {MAX_BYTES} bytes are read")
-    return content
+    return OwnFile(path, source, read_tests(source, path))

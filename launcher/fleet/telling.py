@@ -9,7 +9,7 @@ from typing import Any
 from launcher.fleet.model import Vm
 from launcher.fleet.source import Source
 from launcher.formats.words import plain, split
-from launcher.reading import Outcome, Reading, reading_elsewhere
+from launcher.reading import MALFORMED, Outcome, Reading, reading_elsewhere
 from launcher.report import NoReport, parsed
 
 
@@ -29,8 +29,7 @@ def told(source: Source, max_age: float) -> Vm:
         return _unknown(source, str(error), max_age, error.document)
     try:
         reading = reading_elsewhere(document, source.path, max_age)
-        off = tuple(sorted(_off(document)))
-    except (KeyError, TypeError, ValueError, AttributeError, OverflowError):
+    except MALFORMED:
         return _unknown(source, "it is not as a report is", max_age, document)
     name = _name(reading.host, source)
     note = None if _is_filed_so(name, source) else f"in {plain(source.filed)}"
@@ -39,6 +38,7 @@ def told(source: Source, max_age: float) -> Vm:
         return Vm(name, source.filed, kept, note, paths=(source.path,))
     holds = _holding(reading.outcomes)
     kept = reading._replace(outcomes={}, document=None)
+    off = tuple(sorted(map(plain, reading.off)))
     return Vm(name, source.filed, kept, note, holds, off, (source.path,))
 
 
@@ -61,11 +61,6 @@ def _is_filed_so(name: str, source: Source) -> bool:
     """Tell whether the directory or file has the VM's name, be it with a domain behind it."""
     filed = plain(source.filed)
     return not filed or filed.partition(".")[0] == name.partition(".")[0]
-
-
-def _off(document: Mapping[str, Any]) -> list[str]:
-    off = document["failover"]["off"]
-    return [plain(name) for name in off.keys()]  # noqa: SIM118  # a list has none, and is refused
 
 
 def _holding(outcomes: Mapping[str, Outcome]) -> frozenset[str]:

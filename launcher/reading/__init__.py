@@ -6,6 +6,7 @@ Nothing is looked at but the report itself: no home, no target, no session.
 from __future__ import annotations
 
 from launcher.reading.decoding import (
+    MALFORMED,
     read_report,
     reading_elsewhere,
     reading_of,
@@ -15,6 +16,7 @@ from launcher.reading.matrix import UNKNOWN, Matrix, matrix_of
 from launcher.reading.model import MAX_AGE, Outcome, Reading
 
 __all__ = [
+    "MALFORMED",
     "MAX_AGE",
     "UNKNOWN",
     "Matrix",

@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 from invariants.inventory import Inventory
 from invariants.warning import Warned
 from launcher.errors import ExitCode
+from launcher.processes import Process
 from launcher.sessions import SessionState, SessionStatus
 from launcher.verdict import Colour, Failure
 
@@ -23,13 +24,27 @@ class Outcome(NamedTuple):
     seconds: float
 
 
+class Origin(NamedTuple):
+    """What a report says of its publication, which only the machine itself can compare with now.
+
+    ``demands`` is the digest of what the inventory demanded (:mod:`launcher.demands`), None for a
+    report of a version that had none. ``keeper`` is the watch that keeps the report true, if any.
+    """
+
+    inventory: str
+    boot_id: str | None
+    demands: str | None = None
+    keeper: Process | None = None
+
+
 class Reading(NamedTuple):
     """What the report at ``path`` says, and whether it can be about the machine as it is now.
 
     ``said`` is the verdict in it, None where there is none; ``problem`` says why that does not
     count now. ``age``, ``started`` and ``finished`` are in seconds, the latter two since the
     epoch. ``inventory`` is None where it is wrong or missing, ``document`` where no report of this
-    version is there. ``warned`` is empty for a report of a version that had no warnings.
+    version is there. ``warned`` is empty for a report of a version that had no warnings. ``off``
+    are the families that the inventory switched off.
     """
 
     path: str
@@ -49,6 +64,8 @@ class Reading(NamedTuple):
     outcomes: Mapping[str, Outcome] = {}
     max_age: float = MAX_AGE
     document: Mapping[str, Any] | None = None
+    off: tuple[str, ...] = ()
+    origin: Origin | None = None
 
     @property
     def verdict(self) -> Colour:

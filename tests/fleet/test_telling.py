@@ -71,10 +71,10 @@ def test_report_of_a_real_gate_counts(documents: dict[str, Document], colour: st
             lambda d: d["failover"].update(failures=report("x", "red", 0)["failover"]["failures"]),
             "says green, but that 24 of 24 checks passed",
         ),
-        (key(reason="hung"), "says green, but that a session was held, or why it is unknown"),
+        (key(reason="hung"), "says green, but that it is unknown: hung"),
         (
             lambda d: d["failover"]["sessions"][0].update(state="held"),
-            "says green, but that a session was held",
+            "says green, but that a session was held: api",
         ),
         (key(finished=time.time() + 75_000), "it is from the future, by 7"),
         (key(finished=time.time() - 7200), "s old, 900 s at most were asked for"),

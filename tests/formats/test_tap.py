@@ -69,6 +69,7 @@ def test_hostile_text_makes_no_point(told: Told, text: str) -> None:
 
 def test_hash_in_a_name_is_no_directive(told: Told) -> None:
     document = told.document("green")
-    document["failover"]["sessions"][0] |= {"state": "failed", "name": "# SKIP \\"}
+    (session,) = document["failover"]["sessions"]
+    document["failover"]["sessions"] += [session | {"state": "failed", "name": "# SKIP \\"}]
     told.tell(document)
     assert "\nnot ok 25 - session_is_up \\# SKIP \\\\\n" in show(told.reading()).text

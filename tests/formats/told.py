@@ -15,6 +15,7 @@ import pytest
 
 from invariants.inventory import load
 from launcher.cli import main
+from launcher.demands import digest_now
 from launcher.reading import MAX_AGE, Reading, read_report
 from tests.vm import Vm
 
@@ -68,7 +69,8 @@ class Told:
         document = deepcopy(self._documents[colour])
         now = time.time()
         document["failover"] |= {"started": now - 0.25, "finished": now}
-        document["failover"]["inventory"] = str(self.vm.inventory)
+        inventory = load(str(self.vm.inventory))
+        document["failover"] |= {"inventory": inventory.path, "demands": digest_now(inventory)}
         return document
 
     def tell(self, document: Mapping[str, Any]) -> None:

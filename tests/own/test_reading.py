@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from invariants.own.reading import MAX_BYTES, read_own
+from invariants.own.contents import MAX_BYTES
+from invariants.own.reading import read_own
 from invariants.own.trust import Untrusted, trusted
 
 TEST = "def test_{}():\n    assert 1\n"
