@@ -2,6 +2,7 @@
 
 import os
 import signal
+import time
 from collections.abc import Iterable, Mapping, Sequence
 from time import monotonic
 from typing import NamedTuple
@@ -9,6 +10,7 @@ from typing import NamedTuple
 from launcher.errors import Unavailable
 
 _FORKED = 0x40  # PF_FORKNOEXEC of the flags in proc(5), as linux/sched.h has it
+_MACHINE = 0xEFFFFFFC  # PROC_PID_INIT_INO of linux/proc_ns.h: the machine's own pid namespace
 _SECONDS = 5.0
 _BOOT_ID = "/proc/sys/kernel/random/boot_id"
 
@@ -102,6 +104,29 @@ def boot_id() -> str | None:
             return file.read().strip()
     except OSError:
         return None
+
+
+def container_uptime() -> float | None:
+    """Return how long the machine has been up, in seconds, where this is a container of it.
+
+    None where this is the machine itself, whose boot id changes with each start. That of a
+    container is often the machine's, and stays when the container is started again.
+    """
+    try:
+        if os.stat("/proc/self/ns/pid").st_ino == _MACHINE:
+            return None
+    except OSError:
+        pass  # then it is not known to be the machine
+    return time.clock_gettime(time.CLOCK_BOOTTIME)
+
+
+def first_process_start() -> float | None:
+    """Return when pid 1 was started, in seconds of the machine's uptime; None if it is not seen.
+
+    In a container that is when the container was started.
+    """
+    first = identify(1)
+    return None if first is None else first.start / os.sysconf("SC_CLK_TCK")
 
 
 def shares_pids(pid: int) -> bool:

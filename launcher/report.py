@@ -19,7 +19,7 @@ from launcher.demands import digest
 from launcher.directories import make_readable
 from launcher.errors import NotJudged
 from launcher.output import Output
-from launcher.processes import Process, boot_id
+from launcher.processes import Process, boot_id, container_uptime
 from launcher.replacing import replace_file
 from launcher.sessions import SessionStatus
 from launcher.verdict import Colour, Gate, Verdict
@@ -70,6 +70,7 @@ def failover_key(
 
 
 def _header(inventory: str, verdict: Verdict) -> dict[str, Any]:
+    uptime = container_uptime()
     return {
         "schema": SCHEMA,
         "verdict": verdict.colour.value,
@@ -77,6 +78,7 @@ def _header(inventory: str, verdict: Verdict) -> dict[str, Any]:
         "host": os.uname().nodename,
         "boot_id": boot_id(),
         "inventory": inventory,
+        **({} if uptime is None else {"uptime": round(uptime, 3)}),
     }
 
 
@@ -257,7 +259,7 @@ def parsed(content: bytes) -> dict[str, Any]:
 
     Raises ValueError or RecursionError where it is torn, NoReport where it is something else.
     """
-    document = json.loads(content)
+    document = json.loads(content, object_pairs_hook=_object)
     failover = document.get("failover") if isinstance(document, dict) else None
     if not isinstance(failover, dict):
         raise NoReport("it is JSON, but no report")
@@ -268,6 +270,17 @@ def parsed(content: bytes) -> dict[str, Any]:
     if type(schema) is not int or schema != SCHEMA:  # True is 1, too
         raise NoReport(f"it is of schema {schema!r}, and {SCHEMA} is read", document)
     return document  # type: ignore[no-any-return]  # a dictionary, as was just seen
+
+
+def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """Return an object of JSON; of a key that is there twice readers would differ in what counts.
+
+    Raises NoReport for one.
+    """
+    found = dict(pairs)
+    if len(found) != len(pairs):
+        raise NoReport("a key is in it twice")
+    return found
 
 
 def _destination(path: str) -> str:

@@ -8,7 +8,7 @@ from collections import Counter
 from invariants.finding import shown
 from invariants.inventory import Inventory
 from launcher.demands import digest_now
-from launcher.processes import boot_id
+from launcher.processes import boot_id, first_process_start
 from launcher.reading.matrix import called_for
 from launcher.reading.model import Origin, Reading
 from launcher.reading.values import table
@@ -93,6 +93,9 @@ def _of_another(reading: Reading, origin: Origin, inventory: Inventory) -> str |
         return f"it is about another inventory: {shown(origin.inventory)}"
     if origin.boot_id is None or origin.boot_id != boot_id():
         return "it is from before the last reboot"
+    start = first_process_start()
+    if origin.uptime is not None and start is not None and origin.uptime < start:
+        return "it is from before this container was started"
     if (reading.age or 0.0) < -1:
         return "it is from the future: the clock was set back"
     if _is_read_only(os.path.dirname(os.path.realpath(reading.path))):

@@ -99,10 +99,11 @@ def _decoded(
 
 
 def _origin(failover: Mapping[str, Any]) -> Origin:
-    keeper = failover.get("keeper")
+    keeper, uptime = failover.get("keeper"), failover.get("uptime")
     return Origin(
         inventory=text(failover["inventory"]),
         boot_id=text_or_none(failover["boot_id"]),
+        uptime=None if uptime is None else number(uptime),
         demands=text_or_none(failover.get("demands")),
         keeper=None if keeper is None else Process(count(keeper["pid"]), count(keeper["start"])),
     )

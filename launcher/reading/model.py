@@ -27,12 +27,15 @@ class Outcome(NamedTuple):
 class Origin(NamedTuple):
     """What a report says of its publication, which only the machine itself can compare with now.
 
-    ``demands`` is the digest of what the inventory demanded (:mod:`launcher.demands`), None for a
-    report of a version that had none. ``keeper`` is the watch that keeps the report true, if any.
+    ``uptime`` is how long the machine was up then, in seconds, where it was published in a
+    container, whose boot id may be the machine's; else None. ``demands`` is the digest of what the
+    inventory demanded (:mod:`launcher.demands`), None for a report of a version that had none.
+    ``keeper`` is the watch that keeps the report true, if any.
     """
 
     inventory: str
     boot_id: str | None
+    uptime: float | None = None
     demands: str | None = None
     keeper: Process | None = None
 
