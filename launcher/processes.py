@@ -26,6 +26,11 @@ class Process(NamedTuple):
         found = _stat(self.pid)
         return found is not None and found.start == self.start and found.runs
 
+    def is_stopped(self) -> bool:
+        """Tell whether it is stopped, by a signal or a tracer (proc(5)): it does nothing then."""
+        found = _stat(self.pid)
+        return found is not None and found.start == self.start and found.state in "Tt"
+
     def is_killed(self) -> bool:
         """Tell whether SIGKILL waits for it: it dies as soon as its system call ends (proc(5))."""
         try:

@@ -92,8 +92,9 @@ def published(
 ) -> Gate:
     """Publish *gate*; return it, turned unknown with the reason where that cannot be done.
 
-    What is then known goes into the history and the metrics, unless it is *passing*: said for as
-    long as a launcher is at work. Where these cannot be kept is said on standard error, no more.
+    What is then known goes into the history and the metrics. If it is *passing*, said for as long
+    as a launcher is at work, only a green verdict in the metrics turns unknown. Where these cannot
+    be kept is said on standard error, no more.
 
     What a *keeper* publishes is not flushed to the disk: after a power cut the report is of
     another boot, and no longer counts, whatever it says.
@@ -109,15 +110,20 @@ def published(
         gate, passing = gate._replace(verdict=verdict), False
     if not passing:
         _say(history.record(inventory, gate))
-        _tell_metrics(inventory, gate, sessions)
+        _tell_metrics(inventory, gate, sessions, keeper)
     return gate
 
 
-def _tell_metrics(inventory: Inventory, gate: Gate, sessions: Iterable[SessionStatus]) -> None:
+def _tell_metrics(
+    inventory: Inventory,
+    gate: Gate,
+    sessions: Iterable[SessionStatus],
+    keeper: Process | None = None,
+) -> None:
     if inventory.settings.prometheus is not None:
         from launcher.metrics import write_metrics
 
-        key = failover_key(inventory, gate, sessions)
+        key = failover_key(inventory, gate, sessions, keeper)
         _say(write_metrics(inventory, {**gate.document, "failover": key}))
 
 
@@ -129,7 +135,8 @@ def _say(problem: str | None) -> None:
 def announce(inventory: Inventory, reason: str, *, passing: bool = True) -> None:
     """Make the report unknown until a gate replaces it, which tells if that cannot be done.
 
-    What is not *passing* is a gate that went wrong, and makes the metrics unknown too.
+    What is not *passing* is a gate that went wrong: the metrics know nothing either. Else only a
+    green verdict in them is unknown.
     """
     now = time.time()
     gate = Gate(Verdict(Colour.UNKNOWN, reason), {}, now, now)
@@ -239,11 +246,17 @@ def read_document(path: str) -> dict[str, Any]:
 
     Raises NotJudged, as :func:`read` does.
     """
+    return read_file(path)[0]
+
+
+def read_file(path: str) -> tuple[dict[str, Any], os.stat_result]:
+    """Return what :func:`read_document` does, and the status of the very file that was read."""
     try:
         with open_at_once(path) as file:
-            if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+            status = os.fstat(file.fileno())
+            if not stat.S_ISREG(status.st_mode):
                 raise NotJudged(f"no report: {path} is no regular file")
-            return parsed(file.read())
+            return parsed(file.read()), status
     except FileNotFoundError as error:
         raise NotJudged(f"no report yet at {path}: launcher check writes one") from error
     except OSError as error:

@@ -8,6 +8,7 @@ from collections import Counter
 from invariants.finding import shown
 from invariants.inventory import Inventory
 from launcher.demands import digest_now
+from launcher.keeping import unkept
 from launcher.processes import boot_id, first_process_start
 from launcher.reading.matrix import called_for
 from launcher.reading.model import Origin, Reading
@@ -22,16 +23,17 @@ _NOT_PASSED = ("failed", "error", "skipped", "xfailed", "xpassed")
 _AGAIN = "run launcher check"
 
 
-def problem(reading: Reading, inventory: Inventory) -> str | None:
+def problem(reading: Reading, inventory: Inventory, kept_at: float) -> str | None:
     """Say why the report cannot be about the machine as it is now, or return None.
 
+    *kept_at* is the modification time of its file, which the watch that keeps it true renews.
     May hang where a file system does: that of the report, or of own invariants.
     """
     if reading.origin is None:
         return None
     return (
         _of_another(reading, reading.origin, inventory)
-        or _unkept(reading, reading.origin)
+        or _unkept(reading, reading.origin, kept_at)
         or _too_old(reading)
         or _uncalled(reading, inventory)
         or contradiction(reading)
@@ -103,11 +105,11 @@ def _of_another(reading: Reading, origin: Origin, inventory: Inventory) -> str |
     return None
 
 
-def _unkept(reading: Reading, origin: Origin) -> str | None:
+def _unkept(reading: Reading, origin: Origin, kept_at: float) -> str | None:
     """Say why nobody keeps a report true that a watch is said to keep true."""
-    if reading.said is Colour.UNKNOWN or origin.keeper is None or origin.keeper.is_alive():
+    if reading.said is Colour.UNKNOWN or origin.keeper is None:
         return None
-    return "the launcher watch that kept it true has ended"
+    return unkept(origin.keeper, kept_at)
 
 
 def _too_old(reading: Reading) -> str | None:

@@ -15,7 +15,7 @@ from launcher.processes import Process
 from launcher.reading import counting
 from launcher.reading.model import MAX_AGE, Origin, Outcome, Reading
 from launcher.reading.values import array, count, number, table, text, text_or_none
-from launcher.report import read_document
+from launcher.report import read_file
 from launcher.sessions import SessionState, SessionStatus
 from launcher.verdict import STAGES, Colour, Failure, has_passed
 
@@ -30,9 +30,9 @@ def read_report(inventory: Inventory, max_age: float = MAX_AGE) -> Reading:
     """
     path = inventory.settings.report
     try:
-        document = read_document(path)
+        document, status = read_file(path)
         reading = _decoded(document, path, inventory, max_age, _outcome)
-        return reading._replace(problem=counting.problem(reading, inventory))
+        return reading._replace(problem=counting.problem(reading, inventory, status.st_mtime))
     except NotJudged as error:
         problem = str(error)
     except MALFORMED:

@@ -171,6 +171,7 @@ class Service:
 
     def _duties(self) -> None:
         self._telling.hook.turn()
+        self._telling.renew(self._inventory)
         self._also()
         if monotonic() >= self._claimed + _TICK and not self._claim.stands():
             self._keep_claim()

@@ -52,4 +52,4 @@ def subjects(inventory: Inventory) -> Iterator[Subject]:
     for directory in inventory.settings.invariants:
         yield Subject(directory)
     yield Subject(inventory.path, Concern.INVENTORY, content=True)
-    yield Subject(inventory.settings.report, Concern.REPORT)
+    yield Subject(inventory.settings.report, Concern.REPORT, content=True)

@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterable, Mapping
+from time import monotonic
 
 from invariants.inventory import Inventory
 from invariants.warning import Warned, counted
 from launcher import history, report
 from launcher.errors import NotJudged
+from launcher.keeping import RENEWAL, renew
 from launcher.processes import Process
 from launcher.sessions import SessionStatus
 from launcher.verdict import Colour, Gate, Verdict
 from launcher.watch.hook import Hook
 from launcher.watch.notify import Notify
+
+Signature = tuple[int, int, int]
 
 
 class Telling:
@@ -40,7 +44,9 @@ class Telling:
         self._warned: frozenset[Warned] = frozenset()
         self._said: dict[str, str | None] = {}
         self._verdict: str | None = None
-        self._published: tuple[int, ...] | None = None
+        self._published: Signature | None = None
+        self._renewed = 0.0
+        self._is_kept = False
 
     def close(self) -> None:
         """Tell systemd of the end, and leave no hook behind."""
@@ -73,7 +79,25 @@ class Telling:
 
     def forget(self) -> None:
         """Let the report, kept elsewhere from now on, be none that was published."""
-        self._published = None
+        self._published, self._is_kept = None, False
+
+    def renew(self, inventory: Inventory) -> None:
+        """Say that the report is still kept true, if it is time, and if it is still ours.
+
+        An unknown one need not be kept; one that could not be published is unknown, whatever the
+        older one says that may still be there.
+        """
+        is_due = self._is_kept and monotonic() >= self._renewed + RENEWAL
+        if not is_due or not self.stands(inventory):
+            return
+        try:
+            renew(inventory.settings.report)
+        except OSError as error:
+            self.once("kept", f"nobody can see that the report is kept true: {error}")
+            return
+        self.once("kept", None)
+        self._renewed = monotonic()
+        self._published = _signature(inventory)
 
     def publish(self, inventory: Inventory, gate: Gate, statuses: Iterable[SessionStatus]) -> bool:
         """Publish *gate*, and tell of it; return whether it is published."""
@@ -83,7 +107,9 @@ class Telling:
 
     def tell(self, inventory: Inventory, gate: Gate) -> bool:
         """Tell of what has just been published; return whether it really is: a disk may be full."""
-        self._published = _signature(inventory)
+        self._published = _signature_of(inventory, gate.verdict.colour, round(gate.finished, 3))
+        self._is_kept, self._renewed = gate.verdict.colour is not Colour.UNKNOWN, -RENEWAL
+        self.renew(inventory)
         self.may_be_green = gate.verdict.colour is Colour.GREEN
         verdict = gate.verdict
         text = _summary(verdict)
@@ -111,16 +137,36 @@ class Telling:
         With *unless_kept*, one that another watch keeps true is left to it.
         """
         if report.take_back(inventory, reason, unless_kept=unless_kept):
-            self._published = _signature(inventory)
+            self._published, self._is_kept = _signature_of(inventory, Colour.UNKNOWN), False
         self.may_be_green = False
 
 
-def _signature(inventory: Inventory) -> tuple[int, ...] | None:
-    """Return what tells one publication from another, or None where there is none."""
+def _signature(inventory: Inventory) -> Signature | None:
+    """Return what tells the report's file from another, or None where there is none."""
     try:
-        status = os.stat(inventory.settings.report)
+        return _told_apart(os.stat(inventory.settings.report))
     except OSError:
         return None
+
+
+def _signature_of(
+    inventory: Inventory, colour: Colour, finished: float | None = None
+) -> Signature | None:
+    """Return the signature of the report if it is what was just published, else None.
+
+    It may have been replaced since. It is told by its verdict, and when its gate *finished*.
+    """
+    try:
+        document, status = report.read_file(inventory.settings.report)
+    except NotJudged:
+        return None
+    failover = document["failover"]
+    if failover.get("verdict") != colour or finished not in (None, failover.get("finished")):
+        return None
+    return _told_apart(status)
+
+
+def _told_apart(status: os.stat_result) -> Signature:
     return status.st_dev, status.st_ino, status.st_mtime_ns
 
 
