@@ -1,19 +1,30 @@
 """The metrics file for node_exporter's textfile collector, replaced with every verdict.
 
-It changes with a verdict only, not while a gate is at work: a scrape in between would see a
-verdict that nobody gave. How old it is, ``claude_failover_last_run_timestamp_seconds`` tells.
+While a gate is at work a green verdict in it is unknown, as in the report: the launcher may be
+killed. All else stays, and red stays red, so that no alert that stands is lifted by a scrape in
+between. When a verdict no longer counts, ``claude_failover_counts_until_timestamp_seconds`` says.
 """
 
 from __future__ import annotations
 
+import os
+import re
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from typing import Any
 
 from invariants.inventory import Inventory, InventoryError
+from invariants.opening import open_at_once
 from launcher.reading import Reading, reading_of, without_inventory
 from launcher.replacing import replace_own
 
 _OPENING = b"# HELP claude_failover_"
+_MAX_BYTES = 64 * 1024 * 1024
+_VERDICT = re.compile(
+    rb'^(claude_failover_verdict\{(?:.*,)?verdict="(green|red|unknown)"(?:,.*)?\}) (\S+)$',
+    re.MULTILINE,
+)
+_VALUES = {False: b" 0.0", True: b" 1.0"}
 
 
 def write_metrics(inventory: Inventory, document: Mapping[str, Any]) -> str | None:
@@ -24,6 +35,23 @@ def write_metrics(inventory: Inventory, document: Mapping[str, Any]) -> str | No
     """
     path = inventory.settings.prometheus
     return None if path is None else _write(path, lambda: reading_of(document, inventory))
+
+
+def doubt_metrics(inventory: Inventory) -> None:
+    """Turn a green verdict in the metrics of *inventory* unknown, and leave all else as it is.
+
+    Where that cannot be done nothing is said: the gate that is at work says so when it has ended.
+    """
+    path = inventory.settings.prometheus
+    if path is None:
+        return
+    with suppress(OSError):
+        with open_at_once(path, os.O_NOFOLLOW) as file:
+            text = file.read(_MAX_BYTES)
+        values = {match[2]: float(match[3]) for match in _VERDICT.finditer(text)}
+        if values.get(b"green"):
+            doubted = _VERDICT.sub(lambda match: match[1] + _VALUES[match[2] == b"unknown"], text)
+            replace_own(path, doubted, _OPENING)
 
 
 def disown_metrics(error: InventoryError) -> str | None:

@@ -100,6 +100,8 @@ def published(
     another boot, and no longer counts, whatever it says.
     """
     sessions = tuple(sessions)
+    if passing:
+        _doubt_metrics(inventory)
     try:
         key = failover_key(inventory, gate, sessions, keeper)
         publish(inventory.settings.report, key, gate.document, durable=keeper is None)
@@ -112,6 +114,13 @@ def published(
         _say(history.record(inventory, gate))
         _tell_metrics(inventory, gate, sessions, keeper)
     return gate
+
+
+def _doubt_metrics(inventory: Inventory) -> None:
+    if inventory.settings.prometheus is not None:
+        from launcher.metrics import doubt_metrics
+
+        doubt_metrics(inventory)
 
 
 def _tell_metrics(
@@ -138,6 +147,8 @@ def announce(inventory: Inventory, reason: str, *, passing: bool = True) -> None
     What is not *passing* is a gate that went wrong: the metrics know nothing either. Else only a
     green verdict in them is unknown.
     """
+    if passing:
+        _doubt_metrics(inventory)
     now = time.time()
     gate = Gate(Verdict(Colour.UNKNOWN, reason), {}, now, now)
     with suppress(NotJudged):

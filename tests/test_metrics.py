@@ -15,7 +15,8 @@ from typing import Any
 import pytest
 
 from invariants.inventory import Inventory, InventoryError, load
-from launcher.metrics import disown_metrics, write_metrics
+from launcher.metrics import disown_metrics, doubt_metrics, write_metrics
+from launcher.processes import identify
 from launcher.report import announce, failover_key, published
 from launcher.verdict import Colour, Gate, Verdict
 from tests.formats.test_prometheus import of, samples
@@ -70,6 +71,65 @@ def test_gate_at_work_leaves_the_metrics_alone(inventory: Inventory, path: Path)
     assert "red" == verdict_in(path)
     announce(inventory, "it went wrong", passing=False)
     assert "unknown" == verdict_in(path)
+
+
+def test_gate_at_work_leaves_no_green_and_all_else(
+    vm: Vm, inventory: Inventory, path: Path
+) -> None:
+    assert 0 == vm.run("check").returncode
+    before = path.read_text()
+    announce(inventory, "a launcher is at work, or was killed at it")
+    assert "unknown" == verdict_in(path)
+    changed = set(before.splitlines()) ^ set(path.read_text().splitlines())
+    assert changed
+    assert all(line.startswith("claude_failover_verdict{") for line in changed)
+    published(inventory, gate(Colour.UNKNOWN), (), passing=True)
+    assert "unknown" == verdict_in(path)
+
+
+@pytest.mark.parametrize(
+    "labels",
+    ['verdict="{}"', 'inventory="/a,verdict=\\"green\\"}} 1",verdict="{}"', 'verdict="{}",z="1"'],
+)
+def test_green_is_found_whatever_labels_are_beside_it(
+    inventory: Inventory, path: Path, labels: str
+) -> None:
+    values = {"green": "1.0", "red": "0.0", "unknown": "0.0"}
+    head = "# HELP claude_failover_verdict x\n"
+    lines = [f"claude_failover_verdict{{{labels.format(one)}}} {values[one]}\n" for one in values]
+    path.write_text(head + "".join(lines) + "claude_failover_warnings 1.0\n")
+    doubt_metrics(inventory)
+    values = {"green": "0.0", "red": "0.0", "unknown": "1.0"}
+    lines = [f"claude_failover_verdict{{{labels.format(one)}}} {values[one]}\n" for one in values]
+    assert head + "".join(lines) + "claude_failover_warnings 1.0\n" == path.read_text()
+
+
+def test_doubt_makes_no_file_and_leaves_others_alone(inventory: Inventory, path: Path) -> None:
+    doubt_metrics(inventory)
+    assert not path.exists()
+    foreign = 'claude_failover_verdict{verdict="green"} 1.0\n'
+    path.write_text(foreign)
+    doubt_metrics(inventory)
+    assert foreign == path.read_text()
+    path.unlink()
+    os.mkfifo(path)
+    doubt_metrics(inventory)
+    path.unlink()
+    path.mkdir()
+    doubt_metrics(inventory)
+
+
+@pytest.mark.parametrize(("interval", "seconds"), [(1, 180), (60, 180), (600, 1800)])
+def test_verdict_counts_until_the_next_gate_is_long_overdue(
+    vm: Vm, path: Path, interval: float, seconds: float
+) -> None:
+    vm.write(prometheus=str(path), more=f"[watch]\ninterval = {interval}")
+    inventory, done = load(str(vm.inventory)), gate()
+    published(inventory, done, (), keeper=identify(os.getpid()))
+    until = of("counts_until_timestamp_seconds")
+    assert done.finished + seconds == pytest.approx(samples(path.read_text())[until], abs=0.01)
+    published(inventory, done, ())
+    assert done.finished + 900 == pytest.approx(samples(path.read_text())[until], abs=0.01)
 
 
 def test_verdict_that_could_not_be_published_is_unknown_there(vm: Vm, path: Path) -> None:

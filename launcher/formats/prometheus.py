@@ -69,6 +69,9 @@ class _Families(Collector):
             return
         text = "When the last gate finished. Alert on its age: a file does not tell that it is old."
         yield _gauge("last_run_timestamp_seconds", text, value=finished)
+        if (until := self._reading.counts_until) is not None:
+            text = "Until when the verdict counts. Alert when that is over: nobody looks any more."
+            yield _gauge("counts_until_timestamp_seconds", text, value=until)
         text = "How long the last gate took."
         yield _gauge("gate_duration_seconds", text, value=finished - started)
 

@@ -13,6 +13,11 @@ from launcher.verdict import Colour, Failure
 MAX_AGE = 900.0
 """How old a report may be, in seconds, where nobody said: the timer has missed two checks then."""
 
+_MISSED = 3
+"""How many gates a watch may miss, in the metrics."""
+_SCRAPED = 180.0
+"""For how many seconds metrics count at least: they are scraped every minute, say."""
+
 _CODES = {Colour.GREEN: ExitCode.OK, Colour.RED: ExitCode.RED, Colour.UNKNOWN: ExitCode.UNKNOWN}
 
 
@@ -86,6 +91,19 @@ class Reading(NamedTuple):
     def warnings(self) -> tuple[Warned, ...]:
         """What the report warns of, as far as it counts. It changes neither verdict nor code."""
         return () if self.problem else self.warned
+
+    @property
+    def counts_until(self) -> float | None:
+        """When a file with this verdict no longer counts, in seconds since the epoch.
+
+        By then the next gate is long overdue: of the watch, if that keeps it true, or of the timer.
+        None where the verdict does not count now.
+        """
+        if self.problem or self.inventory is None or self.finished is None:
+            return None
+        if self.origin is None or self.origin.keeper is None:
+            return self.finished + MAX_AGE
+        return self.finished + max(_MISSED * self.inventory.watch.interval, _SCRAPED)
 
     @property
     def code(self) -> ExitCode:
