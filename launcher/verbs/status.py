@@ -15,6 +15,7 @@ from launcher.verbs.call import Call, Verb, format_arguments, seconds
 
 if TYPE_CHECKING:
     from invariants.inventory import Inventory, InventoryError
+    from launcher.history import History
     from launcher.reading import Reading
     from launcher.render import Painter
     from launcher.status import Overview
@@ -109,12 +110,16 @@ def _follow(call: Call) -> int:
 
 
 def run_without(arguments: argparse.Namespace, error: InventoryError, output: Output) -> int | None:
-    """Tell a monitor in its own format that the inventory, and so the verdict, is not known."""
-    if arguments.format not in FORMATS:
+    """Show, in a monitor's format or on the page, that inventory and verdict are not known."""
+    if arguments.html is None and arguments.format not in FORMATS:
         return None
     from launcher.reading import without_inventory
 
     output.message(str(error))
+    if arguments.html is not None:
+        from launcher.history import History
+
+        return _put(arguments.html, without_inventory(error), History())
     return _tell(without_inventory(error), arguments.format, output)
 
 
@@ -125,17 +130,22 @@ def _reading(call: Call) -> Reading:
 
 
 def _write_page(call: Call) -> int:
-    from launcher.errors import NotJudged
     from launcher.history import History
-    from launcher.page import page, write_page
     from launcher.page.timeline import history_of
     from launcher.reading import read_report
 
     def both(inventory: Inventory, max_age: float) -> tuple[Reading, History]:
         return read_report(inventory, max_age), history_of(inventory)
 
-    reading, history = _read(call, both, lambda reading: (reading, History()))
-    path = os.path.abspath(call.arguments.html)
+    return _put(call.arguments.html, *_read(call, both, lambda reading: (reading, History())))
+
+
+def _put(file: str, reading: Reading, history: History) -> int:
+    """Write the page to *file*, and return the exit code of its report. Raises NotJudged."""
+    from launcher.errors import NotJudged
+    from launcher.page import page, write_page
+
+    path = os.path.abspath(file)
     try:
         write_page(path, page(reading, history))
     except OSError as error:

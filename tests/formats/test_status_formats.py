@@ -156,6 +156,27 @@ def test_page_is_written_with_the_code_of_its_report(told: Told, call: Caller) -
     assert f"the page cannot be written: {told.vm.root}: something" in answer.errors
 
 
+@pytest.mark.parametrize("wrong", ["= nonsense", None])
+def test_green_page_does_not_stay_where_the_inventory_is_wrong(
+    told: Told, call: Caller, wrong: str | None
+) -> None:
+    told.case("green")
+    path = told.vm.root / "page.html"
+    assert 0 == call("status", "--html", str(path)).code
+    assert "all 24 invariants hold" in path.read_text()
+    told.vm.inventory.unlink()
+    if wrong is not None:
+        told.vm.inventory.write_text(wrong)
+        told.vm.inventory.chmod(0o600)
+    answer = call("status", "--html", str(path))
+    why = "does not exist" if wrong is None else "not TOML"
+    assert (78, "", True) == (answer.code, answer.text, why in answer.errors)
+    shown = path.read_text()
+    assert f"the inventory is wrong or missing: {why}" in shown
+    assert "</span> Unknown</h1>" in shown
+    assert "invariants hold" not in shown
+
+
 def test_only_one_way_to_show_it_can_be_chosen(told: Told, call: Caller) -> None:
     for ways in (["--json", "--format", "tap"], ["--html", "a", "--json"], ["--follow", "--json"]):
         with pytest.raises(SystemExit):
