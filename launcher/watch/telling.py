@@ -87,8 +87,9 @@ class Telling:
         An unknown one need not be kept; one that could not be published is unknown, whatever the
         older one says that may still be there.
         """
-        is_due = self._is_kept and monotonic() >= self._renewed + RENEWAL
-        if not is_due or not self.stands(inventory):
+        if not self._is_kept or monotonic() < self._renewed + RENEWAL:
+            return
+        if self._published is None or not self.stands(inventory):
             return
         try:
             renew(inventory.settings.report)
