@@ -6,7 +6,7 @@ import os
 
 from invariants.finding import Finding, quoted
 from invariants.fixes import look, noted, set_aside
-from invariants.links import LinkState, observe
+from invariants.links import Entry, LinkState, observe
 from invariants.model import Account, Link
 
 INVARIANT = "link_is_shared"
@@ -27,21 +27,24 @@ def judge_entry(account: Account, link: Link, option: str = "") -> Finding | Non
         state=entry.state.value,
         expected=link.target,
         found=entry.found,
-        fix=fix(entry.state, account, link, option),
+        fix=fix(entry, account, link, option),
     )
 
 
-def fix(state: LinkState, account: Account, link: Link, option: str = "") -> str:
-    """Return a command line that mends the entry and destroys nothing.
+def fix(entry: Entry, account: Account, link: Link, option: str = "") -> str:
+    """Return a command line that mends what *entry* is, and destroys nothing.
 
     A directory is adopted; whatever else stands in the way is moved aside, never removed. Where
     Claude Code may be writing to it at this moment, a comment says what must come first.
     """
-    path, ensure = account.entry(link), f"launcher ensure{option}"
+    path, state, ensure = account.entry(link), entry.state, f"launcher ensure{option}"
     if state is LinkState.MISSING:
         return ensure
     if state in (LinkState.EMPTY_DIRECTORY, LinkState.REAL_DIRECTORY):
         return quoted("launcher", "adopt", account.name, link.name) + option
+    if not entry.is_followed:
+        show = look("findmnt", "-T", account.home, note="what keeps the kernel from following it")
+        return f"{quoted('namei', '-l', path)}; {show}"
     if state is LinkState.UNREADABLE:
         return look("namei", "-l", path, note="what on the way cannot be read")
     command = f"{set_aside(path, 'aside')} && {ensure}"

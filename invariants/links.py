@@ -1,7 +1,11 @@
 """The state of one entry of a home: whether it is a link to the shared target, or what else.
 
-Everything is read with ``lstat``, ``readlink`` and ``stat``; nothing is opened but a directory
-whose entries are counted, and that without touching its access time where the kernel lets us.
+A link whose text is right counts only if the kernel goes through it: a mount option, a setting or a
+permission can keep Claude Code from what a reader of the text would find. So the last word has a
+``stat`` through the entry, and access(2) through it.
+
+Everything is read with ``lstat``, ``readlink``, ``stat`` and ``access``; nothing is opened but a
+directory whose entries are counted, without touching its access time if the kernel allows that.
 """
 
 import errno
@@ -16,6 +20,9 @@ REQUIRED_SHARED = ("session-env", "file-history", "projects")
 """The entries that current Claude Code versions need shared for a conversation to go on."""
 
 _NOWHERE = frozenset({errno.ENOENT, errno.ENOTDIR, errno.ENAMETOOLONG})
+_REFUSED = frozenset({errno.ELOOP, errno.EACCES, errno.EPERM})
+_USE = os.R_OK | os.W_OK | os.X_OK
+_NOSYMFOLLOW = 0x2000  # ST_NOSYMFOLLOW of linux/statfs.h, since Linux 5.10
 _ATTEMPTS = 4
 
 
@@ -35,10 +42,15 @@ class LinkState(StrEnum):
 
 
 class Entry(NamedTuple):
-    """One look at an entry: its state, and in words what was found there."""
+    """One look at an entry: its state, and in words what was found there.
+
+    ``is_followed`` is False for a symlink whose text is right, if the kernel does not let this user
+    through it to the target.
+    """
 
     state: LinkState
     found: str
+    is_followed: bool = True
 
 
 class _Changed(Exception):
@@ -126,11 +138,18 @@ def _look_at_link(path: str, target: str) -> Entry:
             return Entry(LinkState.LOOP, f"{found}, a loop")
         if error.errno not in _NOWHERE:
             raise
-        state = LinkState.SHARED if _same_path(named, target) else LinkState.DIVERGENT
-        return Entry(state, f"{found}, which does not exist")
-    if not stat.S_ISLNK(first.st_mode):
-        state = LinkState.SHARED if _is_target(first, target) else LinkState.DIVERGENT
-        return Entry(state, found)
+        is_right, exists = _same_path(named, target), False
+        found = f"{found}, which does not exist"
+    else:
+        if stat.S_ISLNK(first.st_mode):
+            return _look_over_hop(named, target, found)
+        is_right, exists = _is_target(first, target), True
+    if not is_right:
+        return Entry(LinkState.DIVERGENT, found)
+    return _look_through(path, target, found, exists=exists)
+
+
+def _look_over_hop(named: str, target: str, found: str) -> Entry:
     try:
         last = os.stat(named)
     except OSError as error:
@@ -144,6 +163,41 @@ def _look_at_link(path: str, target: str) -> Entry:
         reaches = _is_target(last, target)
         found = f"{found}, a further symlink"
     return Entry(LinkState.CHAINED if reaches else LinkState.DIVERGENT, found)
+
+
+def _look_through(path: str, target: str, found: str, *, exists: bool) -> Entry:
+    """Return the state of a symlink that names the target: where the kernel goes decides.
+
+    *exists* tells whether the target does. One that nobody can use is a fault of its own.
+    """
+    try:
+        there = os.stat(path)
+    except OSError as error:
+        if error.errno in _REFUSED:
+            return _not_followed(path, f"{found}, which the kernel does not follow", error)
+        if error.errno not in _NOWHERE or exists:
+            raise _Changed from error
+        return Entry(LinkState.SHARED, found)
+    if not exists or not _is_target(there, target):
+        raise _Changed
+    if not _may_use(path) and _may_use(target):
+        words = f"{found}, through which {shown(target)} cannot be written"
+        return Entry(LinkState.UNREADABLE, words, is_followed=False)
+    return Entry(LinkState.SHARED, found)
+
+
+def _not_followed(path: str, words: str, error: OSError) -> Entry:
+    why = os.strerror(error.errno or 0)
+    try:
+        if os.statvfs(os.path.dirname(path)).f_flag & _NOSYMFOLLOW:
+            why = "its file system is mounted nosymfollow"
+    except OSError:
+        pass  # the error says what it can
+    return Entry(LinkState.UNREADABLE, f"{words}: {why}", is_followed=False)
+
+
+def _may_use(directory: str) -> bool:
+    return os.access(directory, _USE, effective_ids=True)
 
 
 def _without_trailing_slash(path: str) -> str:

@@ -89,9 +89,10 @@ _LINK = {
     ),
     LinkState.LOOP: ("The entry is a symlink that leads back to itself.", _NOWHERE, _ASIDE),
     LinkState.UNREADABLE: (
-        "The entry cannot be read: a permission is missing, or the disk reports an error.",
-        "Nobody can tell whether it is right, so it counts as wrong.",
-        _LOOK,
+        "The entry cannot be read, or its text is right and the kernel does not let you through: a "
+        "permission is missing, the disk reports an error, or a mount option forbids it.",
+        "Claude Code goes through the symlink too, and stores nowhere what it cannot reach.",
+        "Paste the fix that check prints: it shows the permissions and mounts on the way.",
     ),
 }
 

@@ -17,7 +17,8 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from invariants.links import REQUIRED_SHARED, LinkState, observe
-from tests.vm import UNPRIVILEGED
+from tests.places import NEEDS_ROOT
+from tests.vm import CHECKOUT, UNPRIVILEGED
 
 S = LinkState
 
@@ -341,6 +342,81 @@ def test_what_may_not_be_read_is_unreadable(place: Place, name: str) -> None:
     finally:
         mend(place)
     assert "unreadable|unreadable: Permission denied\n" == output
+
+
+def seen_in(place: Place, mount: str) -> str:
+    """Return state, words and whether it is followed, as seen where *mount* was run by sh."""
+    script = (
+        "from invariants.links import observe\n"
+        f"print(*observe({str(place.entry)!r}, {str(place.target)!r}), sep='|')"
+    )
+    line = f'{mount.format(root=place.root)} && exec "$@"'
+    command = ["unshare", "--mount", "sh", "-c", line, "sh", sys.executable, "-c", script]
+    return subprocess.check_output(command, text=True, cwd=CHECKOUT).strip()
+
+
+NOSYMFOLLOW = (
+    "mount --bind {root}/home {root}/home && mount -o remount,bind,nosymfollow {root}/home"
+)
+READ_ONLY = (
+    "mkdir {root}/view && mount --bind {root}/shared {root}/view"
+    " && mount -o remount,bind,ro {root}/view"
+)
+
+
+@NEEDS_ROOT
+@pytest.mark.parametrize("exists", [True, False])
+def test_link_that_the_kernel_does_not_follow_is_not_shared(place: Place, exists: bool) -> None:
+    place.entry.symlink_to(place.target)
+    assert "shared|" in seen_in(place, "true")
+    found = f"symlink to {place.target}"
+    if not exists:
+        drop_target(place)
+        found += ", which does not exist"
+    why = "which the kernel does not follow: its file system is mounted nosymfollow"
+    assert f"unreadable|{found}, {why}|False" == seen_in(place, NOSYMFOLLOW)
+
+
+@NEEDS_ROOT
+def test_link_through_which_the_target_cannot_be_written_is_not_shared(place: Place) -> None:
+    place.entry.symlink_to(place.root / "view" / "projects")
+    found = f"symlink to {place.root}/view/projects, through which {place.target} cannot be written"
+    assert f"unreadable|{found}|False" == seen_in(place, READ_ONLY)
+
+
+@NEEDS_ROOT
+def test_link_to_a_target_that_is_read_only_itself_is_shared(place: Place) -> None:
+    """One cause, one failure: the target's own check tells."""
+    place.entry.symlink_to(place.target)
+    read_only = "mount --bind {root}/shared {root}/shared && mount -o remount,bind,ro {root}/shared"
+    assert f"shared|symlink to {place.target}|True" == seen_in(place, read_only)
+
+
+@NEEDS_ROOT
+def test_link_in_a_home_that_is_mounted_otherwise_is_shared(place: Place) -> None:
+    place.entry.symlink_to(place.target)
+    mounted = "mount --bind {root}/home {root}/home && mount -o remount,bind,nosuid,nodev,noexec"
+    assert f"shared|symlink to {place.target}|True" == seen_in(place, f"{mounted} {{root}}/home")
+
+
+def test_link_that_the_kernel_refuses_to_this_user_is_not_shared(
+    place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """So fs.protected_symlinks answers, a setting of the whole machine that a test leaves alone."""
+    place.entry.symlink_to(place.target)
+    real = os.stat
+
+    def refuse(path: Any, **options: Any) -> os.stat_result:
+        if os.fspath(path) == str(place.entry):
+            raise OSError(errno.EACCES, os.strerror(errno.EACCES))
+        status: os.stat_result = real(path, **options)
+        return status
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "stat", refuse)
+        seen = observe(place.entry, place.target)
+    found = f"symlink to {place.target}, which the kernel does not follow: Permission denied"
+    assert (S.UNREADABLE, found, False) == seen
 
 
 def test_name_too_long_is_unreadable(place: Place) -> None:
