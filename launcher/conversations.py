@@ -99,13 +99,15 @@ def look_up(inventory: Inventory, session: Session) -> Conversation | str:
     projects, record = projects_of(inventory, session), None
     try:
         record = recall(inventory.settings.state, session.name)
-        found = _wanted(session, record)
+        found, its_own = _wanted(session, record), [session.directory]
+        if record is not None:
+            its_own.append(record.directory)
         if record is not None and found == record.last_word() and (fork := record.fork()):
             # What was handed over to the background counts once something was said there.
-            found = fork if look_for(projects, fork) is Transcript.BEGUN else found
+            found = fork if look_for(projects, fork, its_own) is Transcript.BEGUN else found
         had_turns = record.had_turns if record else frozenset()
         missed = []
-        transcript = look_for(projects, found)
+        transcript = look_for(projects, found, its_own)
         if transcript is not Transcript.BEGUN and (back := _come_back(projects, session, record)):
             missed = [found] if found in had_turns else []
             found, transcript = back, Transcript.BEGUN
@@ -121,7 +123,7 @@ def look_up(inventory: Inventory, session: Session) -> Conversation | str:
                     f"is there and has no turn ({pattern}); move it away"
                 )
             found = _after(found)
-            transcript = look_for(projects, found)
+            transcript = look_for(projects, found, its_own)
         begun, known = transcript is Transcript.BEGUN, record.gone if record else {}
         left = [Left(one, Why.GONE, session.directory) for one in missed if one not in known]
         if session.conversation == "auto":  # else it is the operator who leaves what there was

@@ -10,16 +10,14 @@ from __future__ import annotations
 
 import json
 import os
-import re
 import stat
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from enum import Enum
 
+from invariants.folders import folder_of, is_folder_of
 from invariants.opening import open_at_once
 
 _TURNS = ("user", "assistant")
-_LONGEST = 200  # a longer name is cut, and a hash added that only the client knows
-_OTHER = re.compile(r"[^A-Za-z0-9]")
 
 
 class Transcript(Enum):
@@ -30,8 +28,14 @@ class Transcript(Enum):
     BEGUN = "begun"
 
 
-def look_for(projects: str, conversation: str) -> Transcript:
-    """Return what there is of *conversation* in any folder of *projects*. Raises OSError."""
+def look_for(projects: str, conversation: str, directories: Collection[str] = ()) -> Transcript:
+    """Return what there is of *conversation* in any folder of *projects*.
+
+    *directories* are those in which its session works or worked. A folder that cannot be looked
+    into is passed over, unless it is that of one of them: a folder of another project must keep no
+    session from its start. Raises OSError for those, for *projects*, and for a transcript of that
+    id that cannot be read.
+    """
     found = Transcript.ABSENT
     for path in _places(projects, conversation):
         try:
@@ -39,8 +43,21 @@ def look_for(projects: str, conversation: str) -> Transcript:
                 return Transcript.BEGUN
         except (FileNotFoundError, NotADirectoryError):
             continue
+        except OSError:
+            folder = os.path.basename(os.path.dirname(path))
+            if _is_there(path) or any(is_folder_of(folder, one) for one in directories):
+                raise
+            continue
         found = Transcript.EMPTY
     return found
+
+
+def _is_there(path: str) -> bool:
+    try:
+        os.lstat(path)
+    except OSError:
+        return False
+    return True
 
 
 def is_begun(projects: str, directory: str, conversation: str) -> bool:
@@ -50,21 +67,11 @@ def is_begun(projects: str, directory: str, conversation: str) -> bool:
     """
     folder = folder_of(directory)
     if folder is None:
-        return look_for(projects, conversation) is Transcript.BEGUN
+        return look_for(projects, conversation, [directory]) is Transcript.BEGUN
     try:
         return _has_turns(os.path.join(projects, folder, f"{conversation}.jsonl"))
     except (FileNotFoundError, NotADirectoryError):
         return False
-
-
-def folder_of(directory: str) -> str | None:
-    """Return the name of the folder for sessions in *directory*, or None where it is not known.
-
-    >>> folder_of("/proc/.a b")
-    '-proc--a-b'
-    """
-    name = _OTHER.sub("-", os.path.realpath(directory))
-    return name if len(name) <= _LONGEST else None
 
 
 def make_reachable(projects: str, directory: str, conversation: str) -> None:

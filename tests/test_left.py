@@ -10,13 +10,13 @@ from pathlib import Path
 
 import pytest
 
+from invariants.folders import folder_of
 from invariants.warning import Warned
 from launcher import left, records
 from launcher.conversations import Conversation, first_id, look_up
 from launcher.left import Why
 from launcher.remembered import recall
 from launcher.sessions.survey import Survey
-from launcher.transcripts import folder_of
 from tests import client
 from tests.switching import Switching, quick_gate
 from tests.vm import Vm

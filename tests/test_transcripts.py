@@ -9,10 +9,10 @@ from uuid import uuid4, uuid5
 
 import pytest
 
+from invariants.folders import folder_of
 from launcher.transcripts import (
     Transcript,
     begun_by_launchers,
-    folder_of,
     is_begun,
     look_for,
     make_reachable,
@@ -56,6 +56,28 @@ def test_turns_are_found_in_any_folder_or_only_in_the_directory_s(
     assert Transcript.BEGUN is look_for(str(projects), ID)
     assert not is_begun(str(projects), str(tmp_path), ID)
     assert is_begun(str(projects), str(tmp_path / "elsewhere"), ID)
+
+
+def test_folder_that_is_no_session_s_is_passed_over_and_its_own_is_not(
+    projects: Path, tmp_path: Path
+) -> None:
+    folder = projects / str(folder_of(str(tmp_path)))
+    folder.symlink_to(folder.name)  # a loop cannot be looked into, not even by root
+    assert Transcript.ABSENT is look_for(str(projects), ID, [str(tmp_path / "elsewhere")])
+    write(projects, tmp_path / "elsewhere")
+    assert Transcript.BEGUN is look_for(str(projects), ID)
+    with pytest.raises(OSError, match="Too many levels"):
+        look_for(str(projects), str(uuid4()), [str(tmp_path)])
+
+
+def test_transcript_of_that_id_that_cannot_be_read_is_told_wherever_it_is(
+    projects: Path, tmp_path: Path
+) -> None:
+    path = projects / "another" / f"{ID}.jsonl"
+    path.parent.mkdir()
+    path.symlink_to(path.name)
+    with pytest.raises(OSError, match="Too many levels"):
+        look_for(str(projects), ID)
 
 
 def test_folder_with_a_hash_in_its_name_is_looked_for(projects: Path, tmp_path: Path) -> None:
