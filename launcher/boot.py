@@ -12,10 +12,11 @@ from invariants.warning import Warned
 from launcher.conversations import follow
 from launcher.early import Started
 from launcher.errors import Interrupted, LauncherError, Unavailable
-from launcher.gate import validate_all
+from launcher.gate import run_all
 from launcher.interrupts import Interrupts, Waiting
 from launcher.processes import Process
 from launcher.report import announce, published
+from launcher.second_look import still_green
 from launcher.sessions import SessionState, SessionStatus, died
 from launcher.sessions.died import is_brought_back
 from launcher.sessions.groups import GRACE
@@ -40,7 +41,49 @@ def check(
     """
     gate = _judged(inventory, environ, interrupts, child)
     statuses, survey = _statuses(inventory, gate.verdict.colour, environ, interrupts)
-    return published(inventory, _warned(gate, survey), statuses), statuses
+    return published_now(inventory, _warned(gate, survey), statuses, environ, interrupts)
+
+
+def published_now(
+    inventory: Inventory,
+    gate: Gate,
+    statuses: list[SessionStatus],
+    environ: Mapping[str, str],
+    waiting: Waiting,
+    *,
+    keeper: Process | None = None,
+) -> tuple[Gate, list[SessionStatus]]:
+    """Publish *gate* as it is known now: a green one is looked at again by the launcher itself.
+
+    Returns it as it was published, with the sessions' states beside it. *keeper* is who keeps the
+    report true, if that is the caller.
+    """
+    gate = still_green(gate, inventory, environ, waiting)
+    gate = published(inventory, gate, _beside(gate, statuses), keeper=keeper)
+    return gate, _beside(gate, statuses)
+
+
+def confirmed(
+    inventory: Inventory,
+    gate: Gate,
+    statuses: list[SessionStatus],
+    environ: Mapping[str, str],
+    waiting: Waiting,
+) -> tuple[Gate, list[SessionStatus]]:
+    """Look again before something is done behind *gate*, which was published as green.
+
+    Returns that very gate if all is well. Else what is known now is published, and returned.
+    """
+    now = still_green(gate, inventory, environ, waiting)
+    if now is gate:
+        return gate, statuses
+    statuses = _beside(now, statuses)
+    return published(inventory, now, statuses), statuses
+
+
+def _beside(gate: Gate, statuses: list[SessionStatus]) -> list[SessionStatus]:
+    green = gate.verdict.colour is Colour.GREEN
+    return statuses if green else [status.held() for status in statuses]
 
 
 def _judged(
@@ -51,7 +94,7 @@ def _judged(
 ) -> Gate:
     """Run the gate. Should this launcher be killed at it, no green of an earlier one is left."""
     announce(inventory, "a launcher is at work, or was killed at it")
-    return validate_all(inventory, environ=environ, interrupts=interrupts, child=child)
+    return run_all(inventory, environ, interrupts, child)
 
 
 def seen_sessions(
@@ -140,14 +183,12 @@ def started(
         idle = {name for name in idle if is_brought_back(by_name[name], survey.dead(name))}
     gate = _warned(gate, survey)
     if gate.verdict.colour is not Colour.GREEN or not idle or survey is None:
-        gate = published(inventory, gate, statuses, keeper=keeper)
-        green = gate.verdict.colour is Colour.GREEN
-        return gate, statuses if green else [status.held() for status in statuses]
+        return published_now(inventory, gate, statuses, environ, interrupts, keeper=keeper)
     from launcher.starting import Starting, all_conversations_locked  # a check starts nothing
 
     with all_conversations_locked(inventory, interrupts):
         starting = Starting(inventory, environ, interrupts, gate, survey)
-        return _carried_out(starting, statuses, idle, keeper, survey)
+        return _carried_out(starting, statuses, idle, environ, keeper, survey)
 
 
 def _await_ends(inventory: Inventory, survey: Survey, interrupts: Interrupts) -> None:
@@ -174,6 +215,7 @@ def _carried_out(
     starting: Starting,
     statuses: list[SessionStatus],
     names: Collection[str],
+    environ: Mapping[str, str],
     keeper: Process | None,
     survey: Survey,
 ) -> tuple[Gate, list[SessionStatus]]:
@@ -187,4 +229,5 @@ def _carried_out(
     sessions = [session for session in inventory.sessions if session.name in names]
     statuses = starting.carry_out(sessions, statuses)
     gate = _warned(starting.gate, survey)  # the starts have looked again
-    return published(inventory, gate, statuses, keeper=keeper), statuses
+    with Interrupts(signals=()) as deaf:  # what was started is told, whatever came since
+        return published_now(inventory, gate, statuses, environ, deaf, keeper=keeper)

@@ -17,6 +17,7 @@ from launcher.early import Started
 from launcher.errors import Interrupted
 from launcher.interrupts import Interrupts, Waiting
 from launcher.pytest_child import Run, run
+from launcher.second_look import still_green
 from launcher.verdict import Colour, Gate, Verdict, judge
 from launcher.warned import warned_of
 
@@ -33,15 +34,29 @@ def validate_all(
 ) -> Gate:
     """Run every invariant that *inventory* calls for and judge the run: all accounts, all problems.
 
-    Takes at most the inventory's ``timeout`` (and two seconds to end what hangs). Never raises
-    for what goes wrong with the run: that is the verdict unknown, with its reason. A signal
-    while it runs, noted by *interrupts*, is such a reason too; without them signals do what they
-    did before, and any thread may call. *child* is one that was started beforehand, and is the
-    caller's. Nothing is published.
+    If all hold, homes, links and targets are looked at once more, without pytest. Takes at most the
+    inventory's ``timeout`` (and two seconds to end what hangs). Never raises for what goes wrong
+    with the run: that is the verdict unknown, with its reason. A signal while it runs, noted by
+    *interrupts*, is such a reason too; without them signals do what they did before, and any thread
+    may call. *child* is one that was started beforehand, and is the caller's. Nothing is published.
     """
     if interrupts is None:
         with Interrupts(signals=()) as nothing:
             return validate_all(inventory, environ=environ, interrupts=nothing, child=child)
+    gate = run_all(inventory, environ, interrupts, child)
+    return still_green(gate, inventory, environ, interrupts)
+
+
+def run_all(
+    inventory: Inventory,
+    environ: Mapping[str, str],
+    interrupts: Interrupts,
+    child: Started | None = None,
+) -> Gate:
+    """Return what :func:`validate_all` does, without the second look at the end.
+
+    That is for a caller who does other work before the verdict is published, and looks then.
+    """
     started, clock = time.time(), time.monotonic()
     outcome: Run | Exception
     try:

@@ -1,18 +1,27 @@
-"""A second opinion on a green gate, right before a start: the launcher looks itself."""
+"""A second opinion on a green gate: the launcher looks itself, without pytest.
+
+Own invariants take seconds, and the gate's child may have been waited for: what the gate saw is old
+by then. And the invariants' tests may have been tampered with. So nothing that the launcher
+publishes or acts on is green without this look.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Self
 
 from invariants.checks import expected_checks
 from invariants.finding import Finding
 from invariants.inventory import Account, Inventory, inventory_option
 from invariants.judgement import judge_all
 from invariants.places import Places
-from launcher.bounded import bounded
-from launcher.errors import NotJudged
-from launcher.interrupts import Interrupts
+from launcher.bounded import Look, bounded
+from launcher.errors import Interrupted, NotJudged
+from launcher.interrupts import Waiting
 from launcher.verdict import Colour, Failure, Gate, Verdict
+
+_LEAST = 1.0
+"""Seconds that a look has after a gate that took all of its time."""
 
 
 def looked_again(
@@ -20,23 +29,95 @@ def looked_again(
     accounts: Sequence[Account],
     inventory: Inventory,
     environ: Mapping[str, str],
-    interrupts: Interrupts,
+    waiting: Waiting,
+    seconds: float | None = None,
 ) -> Gate:
     """Look at *accounts* and at all targets; return *gate* itself if all is well with them.
 
-    Else it is red by now, or unknown where they do not answer within the inventory's ``timeout``.
-    Raises Interrupted.
+    Else it is red by now, or unknown if they do not answer within *seconds*, by default the
+    inventory's ``timeout``. Raises what *waiting* raises: Interrupted.
     """
-    option = inventory_option(inventory.path, environ)
-    links, seconds = inventory.links, inventory.settings.timeout
+    limit = inventory.settings.timeout if seconds is None else seconds
+    try:
+        findings = bounded(_look(accounts, inventory, environ), limit, waiting)
+    except NotJudged as error:
+        return gate.unknown(str(error))
+    return _with(gate, findings, inventory, environ)
+
+
+def still_green(
+    gate: Gate, inventory: Inventory, environ: Mapping[str, str], waiting: Waiting
+) -> Gate:
+    """Look at all accounts and targets if *gate* is green; return it as it is known now.
+
+    The look has what the gate left of the inventory's ``timeout``, and a second at least. A signal
+    makes it unknown, as one does that comes during the gate.
+    """
+    if gate.verdict.colour is not Colour.GREEN:
+        return gate
+    left = inventory.settings.timeout - (gate.finished - gate.started)
+    try:
+        return looked_again(
+            gate, inventory.accounts, inventory, environ, waiting, max(left, _LEAST)
+        )
+    except Interrupted as error:
+        return gate.unknown(str(error))
+
+
+class SecondLook:
+    """A look at all accounts and targets beside other work. A context manager, which ends it."""
+
+    def __init__(self, inventory: Inventory, environ: Mapping[str, str]) -> None:
+        self._inventory = inventory
+        self._environ = environ
+        self._look: Look[list[Finding]] | None = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._look is not None:
+            self._look.end()
+
+    def begin(self) -> None:
+        """Begin, unless it has begun. It has the inventory's ``timeout``. Raises NotJudged."""
+        if self._look is None:
+            call = _look(self._inventory.accounts, self._inventory, self._environ)
+            self._look = Look(call, self._inventory.settings.timeout)
+
+    def confirmed(self, gate: Gate, wait: Callable[[list[int], float], object]) -> Gate:
+        """Return *gate*; a green one is red or unknown if the look does not find all well.
+
+        It begins now if it has not. *wait* waits for a descriptor until a moment of the monotonic
+        clock.
+        """
+        if gate.verdict.colour is not Colour.GREEN:
+            return gate
+        try:
+            self.begin()
+            assert self._look is not None
+            wait([self._look.descriptor], self._look.limit)
+            findings = self._look.result()
+        except NotJudged as error:
+            return gate.unknown(str(error))
+        return _with(gate, findings, self._inventory, self._environ)
+
+
+def _look(
+    accounts: Iterable[Account], inventory: Inventory, environ: Mapping[str, str]
+) -> Callable[[], list[Finding]]:
+    """Return what is to be called where it can be given up on."""
+    option, links = inventory_option(inventory.path, environ), inventory.links
 
     def look() -> list[Finding]:
         return list(judge_all(accounts, links, Places(inventory.accounts, links), option))
 
-    try:
-        findings = bounded(look, seconds, interrupts)
-    except NotJudged as error:
-        return gate.unknown(str(error))
+    return look
+
+
+def _with(
+    gate: Gate, findings: Sequence[Finding], inventory: Inventory, environ: Mapping[str, str]
+) -> Gate:
     if not findings:
         return gate
     return gate._replace(verdict=_contradicted(gate.verdict, findings, inventory, environ))

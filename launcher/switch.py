@@ -20,7 +20,7 @@ from typing import Any, TypeVar
 from invariants.finding import Finding
 from invariants.inventory import Account, Inventory, Session
 from launcher import background
-from launcher.boot import check
+from launcher.boot import check, confirmed, published_now
 from launcher.conversations import follow
 from launcher.errors import ExitCode, LauncherError, NotJudged, Unavailable
 from launcher.fitness import conversation_of, give_up_unkept, unfit
@@ -169,6 +169,9 @@ def switch(
             return steps.publish(Outcome.THERE)
         holders.make(inventory.settings.state, session.name)  # or no start would come after the end
         interrupts.check()
+        gate, statuses = confirmed(inventory, gate, statuses, environ, interrupts)
+        if gate.verdict.colour is not Colour.GREEN:
+            return replace(move, gate=gate, sessions=statuses, outcome=Outcome.HELD)
         reason = f"green, and launcher switch is moving {session.name}, or was killed at it"
         under_way = gate.unknown(reason)
         if (tried := published(inventory, under_way, statuses, passing=True)) is not under_way:
@@ -309,7 +312,8 @@ class Move:
         statuses = [
             _told(status, outcome, detail) if status.name == name else status for status in statuses
         ]
-        gate = published(self._inventory, gate, statuses)
+        with Interrupts(signals=()) as deaf:
+            gate, statuses = published_now(self._inventory, gate, statuses, self._environ, deaf)
         return replace(self._move, gate=gate, sessions=statuses, outcome=outcome, detail=detail)
 
     def _under(self, account: str, interrupts: Interrupts) -> str | None:

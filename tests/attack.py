@@ -25,7 +25,7 @@ HANGS_SECONDS = 12.0
 
 
 class Attack:
-    """What surrounds one run of ``launcher up``, and of the naive gate beside it."""
+    """What surrounds one run of the launcher, and of the naive gate beside it."""
 
     def __init__(self, vm: Vm) -> None:
         self.vm = vm
@@ -35,7 +35,8 @@ class Attack:
         self.prefix: list[str] = []
         self.popen: dict[str, Any] = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
         self.during: Callable[[subprocess.Popen[bytes]], object] | None = None
-        self.started = vm.root / "a-session-was-started"
+        self.output = b""
+        self.started = vm.root / "something-was-started"
         self.report_path = vm.report_path
         self.write()
         self.publish_an_old_green()
@@ -77,9 +78,13 @@ class Attack:
                 file.write_text(change(before))
                 assert before != file.read_text(), f"the change of {name} changes nothing"
 
-    def launcher_up(self) -> int:
-        """Run ``launcher up`` to its end, and return its exit code."""
-        command = [sys.executable, "-m", "launcher", "--inventory", str(self.vm.inventory), "up"]
+    def launcher(self, verb: str) -> int:
+        """Run a verb to its end, and return its exit code; what it prints is in ``output``.
+
+        The command of ``run`` leaves the mark that a session does.
+        """
+        words = ["run", "primary", "--", "touch", str(self.started)] if verb == "run" else [verb]
+        command = [sys.executable, "-m", "launcher", "--inventory", str(self.vm.inventory), *words]
         return self._run(command, 60.0)
 
     def naive_gate(self, seconds: float = 60.0) -> str:
@@ -102,7 +107,7 @@ class Attack:
         try:
             if self.during is not None:
                 self.during(process)
-            process.communicate(timeout=seconds)
+            self.output = b"".join(one or b"" for one in process.communicate(timeout=seconds))
         finally:
             process.kill()
             process.communicate()

@@ -7,6 +7,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from invariants.inventory import Inventory, load
 from invariants.judgement import judge_all
 from invariants.places import Places
@@ -126,7 +128,13 @@ def edited(path: Path, **changes: Any) -> None:
     path.write_text(json.dumps({**json.loads(path.read_text()), **changes}))
 
 
-def quick_gate(inventory: Inventory, **_: object) -> Gate:
+def use_quick_gate(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let ``check``, ``up`` and ``switch`` run the quick gate."""
+    monkeypatch.setattr("launcher.boot.run_all", quick_gate)
+    monkeypatch.setattr("launcher.switch.validate_all", quick_gate)
+
+
+def quick_gate(inventory: Inventory, *_: object, **__: object) -> Gate:
     """Judge homes, targets and links without pytest: a tenth of the time, for most tests."""
     places = Places(inventory.accounts, inventory.links)
     findings = judge_all(inventory.accounts, inventory.links, places)

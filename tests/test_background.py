@@ -29,7 +29,7 @@ from launcher.notes import writers
 from launcher.processes import identify
 from launcher.sessions.survey import Survey
 from launcher.stop import down
-from tests.switching import Switching, quick_gate
+from tests.switching import Switching, use_quick_gate
 from tests.vm import Vm, wait_until
 
 JOB, ID = "0ddd5ad3", "0ddd5ad3-ef3e-4345-8f72-379388e6d12c"
@@ -94,8 +94,7 @@ class Daemon:
 @pytest.fixture
 def api(vm: Vm, monkeypatch: pytest.MonkeyPatch) -> Switching:
     """Return a VM whose session runs the stand-in for Claude Code."""
-    for module in ("boot", "switch"):
-        monkeypatch.setattr(f"launcher.{module}.validate_all", quick_gate)
+    use_quick_gate(monkeypatch)
     monkeypatch.setattr("launcher.background._PATIENCE", 1.0)
     api = Switching(vm)
     api.up()

@@ -1,8 +1,9 @@
 """Ways in which a gate on pytest says green although an invariant does not hold.
 
-Each row is run end to end: a VM with one divergent link and an old green report, and ``launcher
-up``; ``code`` is what the launcher has to say. The column ``naive`` is what the naive gate
-(``pytest.main() == 0``) says in the same surroundings: ``make thorough`` measures it.
+Each row is run end to end, with each verb that publishes green or acts on it: a VM with one
+divergent link and an old green report; ``code`` is what the launcher has to say. The column
+``naive`` is what the naive gate (``pytest.main() == 0``) says in the same surroundings: ``make
+thorough`` measures it.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ from typing import NamedTuple
 import pytest
 
 from tests.attack import HANGS_SECONDS, Attack, kill, limits
-from tests.vm import CHECKOUT, UNPRIVILEGED, Vm
+from tests.vm import CHECKOUT, UNPRIVILEGED, Vm, wait_until
 
 RED, UNKNOWN, CONFIG = 1, 70, 78
 
@@ -268,14 +269,61 @@ def at_the_default_place(change: Callable[[str], str | None]) -> Setup:
     return setup
 
 
-def link_breaks_behind_its_check(attack: Attack) -> None:
-    entry = attack.vm.entry("primary", "projects")
+def mend(attack: Attack) -> None:
+    """Make the VM right, for a row that breaks it in a way of its own."""
     backup = attack.vm.entry("backup", "projects")
     backup.unlink()
     backup.symlink_to(attack.vm.target("projects"))
+
+
+def link_breaks_behind_its_check(attack: Attack) -> None:
+    mend(attack)
+    entry = attack.vm.entry("primary", "projects")
     unlink = f"    if os.path.islink({str(entry)!r}): os.unlink({str(entry)!r})"
     change = f"    import os\n{unlink}\n    fault = "
     attack.deploy({"invariants/test_targets.py": lambda s: s.replace("    fault = ", change)})
+
+
+WAITS = '''\
+import os, time
+
+def test_waits():
+    """It takes its time."""
+    open({reached!r}, "w").close()
+    while not os.path.exists({go!r}):
+        time.sleep(0.01)
+    assert os.path.exists({go!r})
+'''
+
+
+def link_breaks_beside_an_own_invariant(attack: Attack) -> None:
+    """Let the operator's own invariants take their time, and the link break meanwhile."""
+    mend(attack)
+    reached, go, own = (attack.vm.root / name for name in ("reached", "go", "own"))
+    own.mkdir(mode=0o755)
+    (own / "test_waits.py").write_text(WAITS.format(reached=str(reached), go=str(go)))
+    attack.write(invariants=[str(own)])
+
+    def during(process: subprocess.Popen[bytes]) -> None:
+        wait_until(lambda: reached.exists() or process.poll() is not None, "it waits")
+        attack.vm.diverge()
+        go.touch()
+
+    attack.during = during
+
+
+def mounted(option: str) -> Setup:
+    """Mount the home of primary over itself with *option*; its links and the targets are right."""
+
+    def setup(attack: Attack) -> None:
+        if os.geteuid() != 0:
+            pytest.skip("only root can mount a file system")
+        mend(attack)
+        home = attack.vm.home("primary")
+        script = f'mount --bind {home} {home} && mount -o remount,bind,{option} {home} && exec "$@"'
+        attack.prefix = ["unshare", "--mount", "sh", "-c", script, "sh"]
+
+    return setup
 
 
 def future_report(attack: Attack) -> None:
@@ -435,6 +483,8 @@ ROWS = [
         body("import subprocess; subprocess.Popen(['sleep', '60'])"),
     ),
     Row("a link breaks behind its check", "green", RED, link_breaks_behind_its_check),
+    Row("a link breaks beside an own invariant", "green", RED, link_breaks_beside_an_own_invariant),
+    Row("the kernel follows no link of a home", "red", RED, mounted("nosymfollow")),
     # signals
     Row("SIGKILL to the child", "none", UNKNOWN, kill(signal.SIGKILL, child=True)),
     Row("SIGTERM to the child", "none", UNKNOWN, kill(signal.SIGTERM, child=True)),
@@ -505,17 +555,19 @@ ROWS = [
 ]
 
 
+every_verb = pytest.mark.parametrize("verb", ["check", "run", "up"])
 every_row = pytest.mark.parametrize("row", ROWS, ids=[row.name for row in ROWS])
 
 
 @every_row
-@pytest.mark.sampled(20)
-def test_never_green(vm: Vm, row: Row) -> None:
+@every_verb
+@pytest.mark.sampled(26)
+def test_never_green(vm: Vm, verb: str, row: Row) -> None:
     attack = Attack(vm)
     row.setup(attack)
-    code = attack.launcher_up()
-    assert not attack.started.exists(), "a session was started"
-    assert row.code == code
+    code = attack.launcher(verb)
+    assert not attack.started.exists(), f"{verb} started something"
+    assert row.code == code, attack.output
     assert not attack.report_says_green()
 
 
@@ -536,12 +588,13 @@ def test_naive_gate_says_green_where_the_table_says_so(vm: Vm) -> None:
 
 
 @pytest.mark.parametrize("megabytes", [20, 26, 28, 30, 32, 36, 45])
+@every_verb
 @pytest.mark.sampled(2)
-def test_little_memory_is_never_green(vm: Vm, megabytes: int) -> None:
+def test_little_memory_is_never_green(vm: Vm, verb: str, megabytes: int) -> None:
     """Whether the interpreter, the launcher or the child runs out differs from build to build."""
     attack = Attack(vm)
     limits(f"--as={megabytes}000000")(attack)
-    assert 0 != attack.launcher_up()
+    assert 0 != attack.launcher(verb)
     assert not attack.started.exists()
 
 
@@ -549,12 +602,11 @@ def test_table_is_as_long_as_it_says() -> None:
     assert len({row.name for row in ROWS}) == len(ROWS) >= 45
 
 
-def test_without_an_attack_the_same_gate_is_green_and_starts(vm: Vm) -> None:
+@every_verb
+def test_without_an_attack_the_same_gate_is_green_and_starts(vm: Vm, verb: str) -> None:
     """Proves that the rows would notice a start: nothing else than the link holds it back."""
     attack = Attack(vm)
-    entry = vm.entry("backup", "projects")
-    entry.unlink()
-    entry.symlink_to(vm.target("projects"))
-    assert ("green", 0) == (attack.naive_gate(), attack.launcher_up())
-    assert attack.started.exists()
+    mend(attack)
+    assert ("green", 0) == (attack.naive_gate(), attack.launcher(verb))
+    wait_until(lambda: attack.started.exists() or verb == "check", f"{verb} leaves its mark")
     assert attack.report_says_green()

@@ -18,7 +18,7 @@ from launcher.left import Why
 from launcher.remembered import recall
 from launcher.sessions.survey import Survey
 from tests import client
-from tests.switching import Switching, quick_gate
+from tests.switching import Switching, use_quick_gate
 from tests.vm import Vm
 
 ID = "11111111-2222-3333-4444-555555555555"
@@ -26,8 +26,7 @@ ID = "11111111-2222-3333-4444-555555555555"
 
 def green(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let the gate be judged without pytest."""
-    for module in ("boot", "switch"):
-        monkeypatch.setattr(f"launcher.{module}.validate_all", quick_gate)
+    use_quick_gate(monkeypatch)
 
 
 def looked_up(api: Switching) -> Conversation:

@@ -27,15 +27,14 @@ from tests import client
 from tests.leaders import Leaders
 from tests.sessions.test_survey import WITHOUT_TMUX
 from tests.steps import STEPS, killed_at
-from tests.switching import Switching, edited, quick_gate, told
+from tests.switching import Switching, edited, told, use_quick_gate
 from tests.vm import Vm, snapshot, wait_until
 
 
 @pytest.fixture
 def api(vm: Vm, monkeypatch: pytest.MonkeyPatch) -> Switching:
     """Return a VM whose session runs the stand-in for Claude Code, not started yet."""
-    for module in ("boot", "switch"):
-        monkeypatch.setattr(f"launcher.{module}.validate_all", quick_gate)
+    use_quick_gate(monkeypatch)
     return Switching(vm)
 
 

@@ -26,7 +26,9 @@ def run(call: Call) -> int:
     if gate.verdict.colour == "green":
         inventory, environ, interrupts = call.inventory, call.environ, call.interrupts
         with as_the_only_writer(program, command, inventory, account, environ, interrupts):
-            become(program, command, environment(account, environ), interrupts)
+            gate, sessions = boot.confirmed(inventory, gate, sessions, environ, interrupts)
+            if gate.verdict.colour == "green":
+                become(program, command, environment(account, environ), interrupts)
     # Standard output is the command's: who reads it must not take a verdict for its words.
     call.output.message(verdict_text(gate, sessions, call.inventory, Painter(False)))
     call.interrupts.check()

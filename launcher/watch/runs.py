@@ -23,17 +23,18 @@ class Runs:
         self._warm = Warm(environ)
         self._code = Code.loaded()
 
-    def outcome(self, inventory: Inventory) -> Run | Exception:
+    def outcome(self, inventory: Inventory, meanwhile: Callable[[], None]) -> Run | Exception:
         """Return a run of the gate, or what kept it from being one.
 
+        *meanwhile* is called as soon as the run goes on, and again should there be a second one.
         Raises Stale where the code on the disk is no longer that of this process.
         """
         try:
             try:
-                return self._run(inventory)
+                return self._run(inventory, meanwhile)
             except Lost:  # killed for want of memory, say: once more, from the start
                 self._warm.close()
-                return self._run(inventory)
+                return self._run(inventory, meanwhile)
         except TROUBLE as error:
             self._warm.close()
             return error
@@ -43,11 +44,12 @@ class Runs:
         with suppress(*TROUBLE, Stale):
             self._warm.get_ready(inventory)
 
-    def _run(self, inventory: Inventory) -> Run:
+    def _run(self, inventory: Inventory, meanwhile: Callable[[], None]) -> Run:
         if (changed := self._code.changed()) is not None:
             raise Stale(changed)
         running = self._warm.start(inventory)
         try:
+            meanwhile()
             while True:
                 self._wait(running.descriptors, running.limit)
                 if (run := running.advance()) is not None:

@@ -12,7 +12,7 @@ import signal
 import sys
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from time import monotonic
 from types import FrameType
 from typing import Self
@@ -27,6 +27,7 @@ from launcher.lock import locked
 from launcher.placements import placed
 from launcher.processes import identify
 from launcher.pytest_child import Run
+from launcher.second_look import SecondLook
 from launcher.sessions import SessionStatus
 from launcher.verdict import Colour, Gate, Verdict
 from launcher.watch import ENDED
@@ -319,16 +320,23 @@ class Service:
     def _judge(self) -> None:
         """Run the gate and look at the sessions meanwhile; publish what they say."""
         inventory, started, clock = self._inventory, time.time(), monotonic()
-        sessions = Seen(inventory, self._environ)
-        try:
-            outcome = self._outcome()
+        with ExitStack() as opened:
+            sessions = opened.enter_context(Seen(inventory, self._environ))
+            second = opened.enter_context(SecondLook(inventory, self._environ))
+
+            def meanwhile() -> None:
+                sessions.begin()
+                if not inventory.settings.invariants:  # these take their time: it comes after them
+                    with suppress(NotJudged):  # it is tried again, and told
+                        second.begin()
+
+            outcome = self._outcome(meanwhile)
             if isinstance(outcome, Exception):
                 self._due = min(self._due, _boottime() + BLIND)
             seconds = monotonic() - clock
             gate = judged(inventory, self._environ, outcome, started, seconds, self)
+            gate = second.confirmed(gate, self._wait)
             statuses = sessions.statuses(gate.verdict.colour, self._wait)
-        finally:
-            sessions.end()
         self._hear()
         green = gate.verdict.colour is Colour.GREEN
         if green and self._since is not None and monotonic() - self._since > OVERTAKEN:
@@ -339,9 +347,9 @@ class Service:
         else:
             self._publish(gate.with_seen(sessions.warnings), statuses)
 
-    def _outcome(self) -> Run | Exception:
+    def _outcome(self, meanwhile: Callable[[], None]) -> Run | Exception:
         try:
-            return self._runs.outcome(self._inventory)
+            return self._runs.outcome(self._inventory, meanwhile)
         except Stale as error:
             self._begin_anew(str(error))
             raise

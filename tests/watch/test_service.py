@@ -317,3 +317,24 @@ def test_session_that_dies_at_once_is_given_up(vm: Vm, watching: Watching) -> No
 def test_wrong_inventory_at_the_start_ends_it(vm: Vm, option: list[str]) -> None:
     vm.inventory.write_text("[shared]\n")
     assert 78 == vm.run("watch", *option).returncode
+
+
+def test_watch_over_link_tests_that_do_nothing_is_red(
+    vm: Vm, watching: Callable[..., Watcher]
+) -> None:
+    """The watch looks at the links itself before it publishes green."""
+    code = vm.deploy()
+    tests = code / "invariants" / "test_links.py"
+    source = tests.read_text()
+    tests.write_text(source.replace("    if not vm.", "    return\n    if not vm."))
+    assert source != tests.read_text()
+    entry = vm.diverge()
+    watcher = watching(vm, cwd=code)
+    watcher.until("red")
+    (failure,) = vm.report["failures"]
+    assert ("divergent", "projects") == (failure["state"], failure["link"])
+    entry.unlink()
+    entry.symlink_to(vm.target("projects"))
+    watcher.until("green")
+    vm.diverge("primary")
+    watcher.until("red")

@@ -113,10 +113,6 @@ def test_look_at_sessions_that_fails_leaves_no_warning(
 
     vm.write({"api": ["sleep", "600"]})
     monkeypatch.setattr(boot, "Survey", fails)
-    seen = Seen(load(str(vm.inventory)), os.environ)
-    try:
-        with Interrupts(signals=()) as waiting:
-            (status,) = seen.statuses(Colour.GREEN, lambda fds, until: waiting.poll(fds, 20))
-    finally:
-        seen.end()
+    with Seen(load(str(vm.inventory)), os.environ) as seen, Interrupts(signals=()) as waiting:
+        (status,) = seen.statuses(Colour.GREEN, lambda fds, until: waiting.poll(fds, 20))
     assert ("failed", ()) == (status.state, seen.warnings)

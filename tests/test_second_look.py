@@ -1,0 +1,78 @@
+"""The second look: what is green was seen by the launcher itself, whatever pytest says."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from tests.test_boot import SLEEP, states
+from tests.vm import Vm
+
+
+def changed(vm: Vm, name: str, old: str, new: str) -> Path:
+    """Return a copy of the program in which *old* is *new* in one file."""
+    code = vm.deploy()
+    file = code / name
+    source = file.read_text()
+    file.write_text(source.replace(old, new))
+    assert source != file.read_text()
+    return code
+
+
+def without_link_tests(vm: Vm) -> Path:
+    return changed(vm, "invariants/test_links.py", "    if not vm.", "    return\n    if not vm.")
+
+
+def test_gate_that_another_program_calls_is_looked_at_again(vm: Vm) -> None:
+    code = without_link_tests(vm)
+    script = (
+        "from invariants.inventory import load; from launcher.gate import validate_all; "
+        f"print(validate_all(load({str(vm.inventory)!r})).verdict.colour)"
+    )
+
+    def verdict() -> str:
+        command = [sys.executable, "-c", script]
+        return subprocess.check_output(command, cwd=code, env=vm.environ, text=True).strip()
+
+    assert "green" == verdict()
+    vm.diverge()
+    assert "red" == verdict()
+
+
+def test_plan_of_a_switch_is_made_behind_the_second_look(vm: Vm) -> None:
+    vm.write({"api": SLEEP})
+    code = without_link_tests(vm)
+    vm.diverge()
+    done = vm.run("switch", "api", "backup", "--dry-run", cwd=code)
+    assert 1 == done.returncode
+    assert "backup projects: divergent" in done.stdout
+
+
+def test_link_that_a_session_turns_once_it_is_started_turns_the_report_red(vm: Vm) -> None:
+    spoil = f"rm {vm.entry('primary', 'projects')}; exec sleep 600"
+    vm.write({"api": ["sh", "-c", spoil]}, settle=0.5)
+    result = vm.run("up")
+    assert 1 == result.returncode, result.stdout
+    assert ("red", {"api": "started"}) == (vm.report["verdict"], states(vm))
+    assert ["missing"] == [failure["state"] for failure in vm.report["failures"]]
+
+
+@pytest.mark.parametrize("verb", ["check", "run"])
+def test_home_that_hangs_since_the_gate_is_unknown_in_time(vm: Vm, verb: str) -> None:
+    vm.write(timeout=3)
+    code = changed(
+        vm, "launcher/second_look.py", "        return list(", "        sleep(999)\n        list("
+    )
+    file = code / "launcher" / "second_look.py"
+    file.write_text(file.read_text().replace("\n_LEAST", "\nfrom time import sleep\n_LEAST"))
+    words = ["run", "backup", "--", "touch", str(vm.root / "ran")] if verb == "run" else [verb]
+    begun = time.monotonic()
+    result = vm.run(*words, cwd=code)
+    assert (70, "unknown") == (result.returncode, vm.report["verdict"])
+    assert "a file system may hang" in vm.report["reason"]
+    assert time.monotonic() - begun < 10
+    assert not (vm.root / "ran").exists()
