@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 from invariants.isolation import OWN_FILES
 from invariants.model import Account, Inventory, Session
-from invariants.programs import asks_questions, chosen_backend, runs_claude
+from invariants.programs import asks_questions, chosen_backend, keeps_turns, runs_claude
 
 
 class Family(NamedTuple):
@@ -42,6 +42,7 @@ _ARGUMENTS = {
     "login": ("account", "session"),
     "compared": ("account",),
     "claude": ("session",),
+    "conversation": ("session",),
     "machine": (),
 }
 
@@ -58,6 +59,7 @@ FAMILIES: Mapping[str, Family] = {
     "target_is_usable": Family("test_targets.py", "link"),
     "session_directory_exists": Family("test_sessions.py", "session"),
     "session_command_is_found": Family("test_sessions.py", "session"),
+    "session_folder_is_writable": Family("test_sessions.py", "conversation"),
     "session_backend_is_there": Family("test_sessions.py", "backend"),
     "conversation_has_one_writer": Family("test_single_writer.py", "machine"),
     "no_home_is_left_out": Family("test_strays.py", "machine"),
@@ -148,6 +150,13 @@ def _claudes(inventory: Inventory) -> Iterator[Case]:
             yield Case(session.name, (session,), account=session.account, session=session.name)
 
 
+def _conversations(inventory: Inventory) -> Iterator[Case]:
+    """Yield the sessions of Claude Code, also those that start it by a wrapper."""
+    for session in inventory.sessions:
+        if keeps_turns(session):
+            yield Case(session.name, (session,), account=session.account, session=session.name)
+
+
 def _machine(inventory: Inventory) -> Iterator[Case]:
     """Yield the one case without a parameter, and so without an id."""
     yield Case("", ())
@@ -212,6 +221,7 @@ _CASES: Mapping[str, Callable[[Inventory], Iterator[Case]]] = {
     "entry": _entries,
     "session": _sessions,
     "claude": _claudes,
+    "conversation": _conversations,
     "start": _starts,
     "login": _logins,
     "machine": _machine,

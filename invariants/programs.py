@@ -95,6 +95,15 @@ def has_conversation(session: Session) -> bool:
     return session.conversation != "off"
 
 
+def keeps_turns(session: Session) -> bool:
+    """Tell whether *session* is a Claude Code, which stores what is said in it.
+
+    >>> keeps_turns(Session("api", "a", "/", ("./wrapper",), conversation="off"))
+    False
+    """
+    return runs_claude(session) or has_conversation(session)
+
+
 _CHOICE = re.compile(
     r"-[a-z]*[cr]|--(continue|resume|session-id|fork-session|from-pr|teleport)(=.*)?"
 )

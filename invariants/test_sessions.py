@@ -7,6 +7,7 @@ import os
 from invariants.access import user_name
 from invariants.executable import judge_program
 from invariants.finding import Finding, quoted
+from invariants.folders import judge_folders
 from invariants.model import Session
 from invariants.programs import (
     BACKEND_PROGRAMS,
@@ -16,7 +17,7 @@ from invariants.programs import (
 )
 from invariants.sessions import judge_directory
 from invariants.sockets import judge_sockets
-from invariants.vm import Broken
+from invariants.vm import Broken, Vm
 
 
 def test_session_directory_exists(session: Session) -> None:
@@ -41,6 +42,22 @@ def test_session_command_is_found(session: Session) -> None:
     finding = judge_program(session, os.environ)
     if finding is not None:
         raise Broken(finding)
+
+
+def test_session_folder_is_writable(session: Session, vm: Vm) -> None:
+    """What Claude Code keeps of each session can be written, or it keeps no turn, in silence.
+
+    Why: after one `sudo claude`, or one from a container, the folder of a project is root's: the
+    session goes on, and nothing that is said in it is stored.
+    Source: AutoMaker-Org/automaker#748. For sessions of Claude Code: the folder of the session's
+    directory in `projects`; of its conversation the transcript there, and the folder in each other
+    target. None of them need exist: Claude Code makes them.
+    To do: what the failure's fix says, which gives them back to you.
+    """
+    links = vm.inventory.links
+    judged = [link for link in links if link.name in vm.judged_targets]
+    broken = {link.name for link in judged if vm.targets.fault(link) is not None}
+    vm.expose(judge_folders(session, vm.inventory, broken))
 
 
 def test_session_backend_is_there(backend: str) -> None:

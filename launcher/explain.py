@@ -23,6 +23,7 @@ _ABOUT = {
     "start": "each account and each session that may run there",
     "compared": "each account",
     "claude": "each session of Claude Code",
+    "conversation": "each session of Claude Code",
     "machine": "the whole machine",
 }
 

@@ -170,19 +170,30 @@ _SESSION_CHECK = {
         "Create or install it, or correct the session in the inventory.",
     ),
     "unreadable": (
-        "The session's directory cannot be read.",
-        "tmux would start it in another directory in silence.",
-        "Correct its permissions, or the session's directory in the inventory.",
+        "The session's directory, or what Claude Code keeps of its conversation, cannot be read.",
+        "tmux would start it in another directory in silence; or no turn of it would be kept.",
+        "Correct the permissions, or the session's directory in the inventory.",
     ),
     "not-a-directory": (
-        "The session's directory is something else.",
-        "tmux would start it in another directory in silence.",
-        "Correct the session's directory in the inventory.",
+        "The session's directory, or the folder of its conversation, is something else.",
+        "tmux would start it in another directory in silence; or no turn of it would be kept.",
+        "Correct the session's directory in the inventory, or paste the fix that check prints.",
     ),
     "no-access": (
-        "The session's directory may not be entered.",
-        "tmux would start it in another directory in silence.",
-        "chmod u+x DIRECTORY, or correct the session's directory in the inventory.",
+        "The session's directory may not be entered, or what Claude Code keeps of its conversation "
+        "may not be written.",
+        "tmux would start it in another directory in silence; or no turn of it would be kept.",
+        "Paste the fix that check prints: chmod if it is yours, else root gives it back to you.",
+    ),
+    "not-a-file": (
+        "Something other than a file is in the place of the conversation's transcript.",
+        _NOWHERE,
+        _ASIDE,
+    ),
+    "read-only": (
+        "What Claude Code keeps of the session's conversation is on a read-only file system.",
+        _NOWHERE,
+        "Mount it for writing: the fix that check prints shows the mount.",
     ),
     "no-interpreter": (
         "The session's program is a script, and the interpreter that it names is not there.",

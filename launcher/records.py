@@ -7,20 +7,21 @@ import os
 from collections.abc import Mapping
 from typing import Any
 
+from invariants.folders import RECORDS, record_path
 from invariants.opening import open_at_once
 from launcher.directories import make_readable
 from launcher.errors import NotJudged
 from launcher.replacing import replace_file
 
 SCHEMA = 1
-CONVERSATIONS = "conversations"
+CONVERSATIONS = RECORDS
 _MAX_BYTES = 65536
 _MODE = 0o600
 
 
 def path_of(state: str, kind: str, name: str) -> str:
     """Return where the record of a *kind* about the session *name* is."""
-    return os.path.join(state, kind, f"{name}.json")
+    return record_path(state, kind, name)
 
 
 def read(state: str, kind: str, name: str) -> dict[str, Any] | None:

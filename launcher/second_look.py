@@ -7,13 +7,13 @@ publishes or acts on is green without this look.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Self
 
 from invariants.checks import expected_checks
 from invariants.finding import Finding
-from invariants.inventory import Account, Inventory, inventory_option
-from invariants.judgement import judge_all
+from invariants.inventory import Inventory, Session, inventory_option
+from invariants.judgement import judge_all, judge_sessions
 from invariants.places import Places
 from launcher.bounded import Look, bounded
 from launcher.errors import Interrupted, NotJudged
@@ -26,20 +26,22 @@ _LEAST = 1.0
 
 def looked_again(
     gate: Gate,
-    accounts: Sequence[Account],
     inventory: Inventory,
     environ: Mapping[str, str],
     waiting: Waiting,
+    *,
+    session: Session | None = None,
     seconds: float | None = None,
 ) -> Gate:
-    """Look at *accounts* and at all targets; return *gate* itself if all is well with them.
+    """Look at accounts, targets and sessions; return *gate* itself if all is well with them.
 
-    Else it is red by now, or unknown if they do not answer within *seconds*, by default the
-    inventory's ``timeout``. Raises what *waiting* raises: Interrupted.
+    Those are all of the inventory's, or *session*, its account and all targets. Else the gate is
+    red by now, or unknown if they do not answer within *seconds*, by default the inventory's
+    ``timeout``. Raises what *waiting* raises: Interrupted.
     """
     limit = inventory.settings.timeout if seconds is None else seconds
     try:
-        findings = bounded(_look(accounts, inventory, environ), limit, waiting)
+        findings = bounded(_look(inventory, environ, session), limit, waiting)
     except NotJudged as error:
         return gate.unknown(str(error))
     return _with(gate, findings, inventory, environ)
@@ -48,7 +50,7 @@ def looked_again(
 def still_green(
     gate: Gate, inventory: Inventory, environ: Mapping[str, str], waiting: Waiting
 ) -> Gate:
-    """Look at all accounts and targets if *gate* is green; return it as it is known now.
+    """Look at all of the inventory if *gate* is green; return it as it is known now.
 
     The look has what the gate left of the inventory's ``timeout``, and a second at least. A signal
     makes it unknown, as one does that comes during the gate.
@@ -57,15 +59,13 @@ def still_green(
         return gate
     left = inventory.settings.timeout - (gate.finished - gate.started)
     try:
-        return looked_again(
-            gate, inventory.accounts, inventory, environ, waiting, max(left, _LEAST)
-        )
+        return looked_again(gate, inventory, environ, waiting, seconds=max(left, _LEAST))
     except Interrupted as error:
         return gate.unknown(str(error))
 
 
 class SecondLook:
-    """A look at all accounts and targets beside other work. A context manager, which ends it."""
+    """A look at all of an inventory beside other work. A context manager, which ends it."""
 
     def __init__(self, inventory: Inventory, environ: Mapping[str, str]) -> None:
         self._inventory = inventory
@@ -82,7 +82,7 @@ class SecondLook:
     def begin(self) -> None:
         """Begin, unless it has begun. It has the inventory's ``timeout``. Raises NotJudged."""
         if self._look is None:
-            call = _look(self._inventory.accounts, self._inventory, self._environ)
+            call = _look(self._inventory, self._environ)
             self._look = Look(call, self._inventory.settings.timeout)
 
     def confirmed(self, gate: Gate, wait: Callable[[list[int], float], object]) -> Gate:
@@ -104,13 +104,19 @@ class SecondLook:
 
 
 def _look(
-    accounts: Iterable[Account], inventory: Inventory, environ: Mapping[str, str]
+    inventory: Inventory, environ: Mapping[str, str], session: Session | None = None
 ) -> Callable[[], list[Finding]]:
     """Return what is to be called where it can be given up on."""
     option, links = inventory_option(inventory.path, environ), inventory.links
+    accounts, sessions = inventory.accounts, inventory.sessions
+    if session is not None:
+        accounts, sessions = (inventory.account(session.account),), (session,)
 
     def look() -> list[Finding]:
-        return list(judge_all(accounts, links, Places(inventory.accounts, links), option))
+        places = Places(inventory.accounts, links)
+        findings = list(judge_all(accounts, links, places, option))
+        broken = {one.link for one in findings if one.link is not None and one.account is None}
+        return [*findings, *judge_sessions(sessions, inventory, broken)]
 
     return look
 
@@ -131,12 +137,11 @@ def _contradicted(
 ) -> Verdict:
     """Return the gate's *verdict*, turned red by what was seen since."""
     nodeids = {
-        (check.invariant, check.account, check.link): nodeid
+        (check.invariant, check.account, check.link, check.session): nodeid
         for nodeid, check in expected_checks(inventory, environ).items()
     }
     failures = tuple(
-        Failure(nodeids[finding.invariant, finding.account, finding.link], finding)
-        for finding in findings
+        Failure(nodeids[one.invariant, one.account, one.link, one.session], one) for one in findings
     )
     passed = verdict.passed - len(failures)
     return verdict._replace(colour=Colour.RED, failures=failures, passed=passed)

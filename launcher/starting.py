@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
 from time import monotonic
 
@@ -129,12 +129,12 @@ class Starting:
 
         Before the first start the launcher looks at all homes, targets and links itself: a second
         opinion, in case the invariants' tests were tampered with. Before each further one it
-        looks at those of the session's account.
+        looks at the session, and at those of its account.
         """
         for session in sessions:
             self._interrupts.check()
             account = self.inventory.account(session.account)
-            if not self._still_holds([account] if self._tried else self.inventory.accounts):
+            if not self._still_holds(session if self._tried else None):
                 return
             tried = self._tried[session.name] = _Tried(session, monotonic())
             try:
@@ -273,8 +273,8 @@ class Starting:
         prepare(self.inventory, session, found, self._interrupts)
         return found
 
-    def _still_holds(self, accounts: Sequence[Account]) -> bool:
-        """Look at *accounts* and all targets once more, right before a start."""
-        before = self.gate
-        self.gate = looked_again(before, accounts, self.inventory, self._environ, self._interrupts)
+    def _still_holds(self, session: Session | None) -> bool:
+        """Look once more right before a start: at all of the inventory, or at *session*'s part."""
+        before, waiting = self.gate, self._interrupts
+        self.gate = looked_again(before, self.inventory, self._environ, waiting, session=session)
         return self.gate is before

@@ -102,6 +102,7 @@ def test_no_sessions_no_session_checks() -> None:
     assert {check.invariant for check in checks.values()} & {
         "session_directory_exists",
         "session_command_is_found",
+        "session_folder_is_writable",
         "session_backend_is_there",
         "session_can_start_unattended",
         "session_is_logged_in",
@@ -196,7 +197,7 @@ def test_every_invariant_of_a_link_can_be_selected(vm: Vm, link: str) -> None:
 def test_families_are_the_invariants_of_the_contract() -> None:
     assert {
         *("entry", "account", "link", "session", "backend"),
-        *("own-file", "compared", "start", "login", "claude", "machine"),
+        *("own-file", "compared", "start", "login", "claude", "conversation", "machine"),
     } == {family.subject for family in FAMILIES.values()}
     assert ("account", "link") == FAMILIES["link_is_shared"].arguments
     assert ("account",) == FAMILIES["home_is_usable"].arguments

@@ -46,12 +46,14 @@ class Changes:
         return self._trace.blind
 
     def look(self, subjects: Iterable[Subject]) -> Look[Trace]:
-        """Begin to watch *subjects*, in a child that shares the inotify descriptor."""
+        """Begin to watch *subjects*, in a child that shares the inotify descriptor.
+
+        Only the child goes through them: it may be given up on.
+        """
         self._mounts.take()
         self._table = mounts.table()
-        every = list(subjects)
         return Look(
-            lambda: trace(every, self._inotify.add_watch), SECONDS, [self._inotify.fileno()]
+            lambda: trace(subjects, self._inotify.add_watch), SECONDS, [self._inotify.fileno()]
         )
 
     def settle(self, look: Look[Trace]) -> None:

@@ -8,7 +8,9 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from invariants.client import CREDENTIALS, LEGACY_STATE, SETTINGS, STATE
+from invariants.folders import RECORDS, record_path, stores
 from invariants.inventory import Inventory
+from invariants.programs import keeps_turns
 
 
 class Concern(StrEnum):
@@ -36,7 +38,11 @@ DOCUMENTS = (STATE, LEGACY_STATE, CREDENTIALS, SETTINGS)
 
 
 def subjects(inventory: Inventory) -> Iterator[Subject]:
-    """Yield all that the verdict on *inventory* depends on, the file and its report included."""
+    """Yield all that the verdict on *inventory* depends on, the file and its report included.
+
+    To name what is kept of a session its directory is looked at, which hangs on a dead mount: the
+    caller bounds it.
+    """
     for account in inventory.accounts:
         yield Subject(account.home)
         for name in DOCUMENTS:
@@ -49,6 +55,10 @@ def subjects(inventory: Inventory) -> Iterator[Subject]:
         yield Subject(session.directory)
         if session.command[0].startswith("/"):
             yield Subject(session.command[0])
+        if keeps_turns(session):
+            record = record_path(inventory.settings.state, RECORDS, session.name)
+            yield Subject(record, content=True)
+            yield from (Subject(store.path) for store in stores(inventory, session))
     for directory in inventory.settings.invariants:
         yield Subject(directory)
     yield Subject(inventory.path, Concern.INVENTORY, content=True)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from invariants.folders import folder_of
+from tests import client
 from tests.healthy.collection import healthy
 from tests.healthy.world import UID, World, acl
 
@@ -79,3 +81,32 @@ def user_that_nobody_knows(world: World) -> None:
 def inventory_of_root(world: World) -> None:
     inventory = world.vm.inventory
     world.enter(f"chown 0:0 {inventory}", f"chmod 644 {inventory}", uid=UID)
+
+
+@healthy
+def project_folder_of_a_shared_group(world: World) -> None:
+    """Let the session's folder be root's, and be written by the user's group."""
+    folder = _of_claude(world)
+    world.enter(f"mkdir {folder}", f"chown 0:{UID} {folder}", f"chmod 2770 {folder}", uid=UID)
+
+
+@healthy
+def project_folder_that_only_the_user_can_enter(world: World) -> None:
+    folder = _of_claude(world)
+    world.enter(f"mkdir {folder}", f"chown {UID}:0 {folder}", f"chmod 700 {folder}", uid=UID)
+
+
+@healthy
+def folders_of_other_users_projects(world: World) -> None:
+    """Let root have worked with the same targets: its folders are closed to the user."""
+    _of_claude(world)
+    vm = world.vm
+    folders = (vm.target("projects") / "-root", vm.target("file-history") / "an-id-of-root-s")
+    world.enter(*(f"mkdir -m 700 {folder}" for folder in folders), uid=UID)
+
+
+def _of_claude(world: World) -> str:
+    """Let the session be a Claude Code; return the path of its folder, which is not there."""
+    world.session = {"work": [str(client.install(world.vm))]}
+    world.write()
+    return f"{world.vm.target('projects')}/{folder_of(str(world.vm.root))}"
