@@ -66,7 +66,11 @@ class Homes:
             found = f"mode {stat.S_IMODE(status.st_mode):04o}"
             fix = quoted("chmod", "u+rwx", home)
             return _fault(account, "no-access", found, fix, hides=hides)
-        if writers := other_writers(status):
+        try:
+            writers = other_writers(status, home)
+        except OSError as error:
+            return _unreadable(account, f"unreadable: {error.strerror}")
+        if writers:
             found = f"{writers} can write it (mode {stat.S_IMODE(status.st_mode):04o})"
             return _fault(account, "writable-by-others", found, quoted("chmod", "go-w", home))
         return self._clash(account)

@@ -155,7 +155,7 @@ def _read(path: str) -> tuple[str, list[str]]:
         if not stat.S_ISREG(status.st_mode):
             what = "a directory" if stat.S_ISDIR(status.st_mode) else "not a regular file"
             raise InventoryError([path], [f"is {what}"])
-        unsafe = _unsafe(path, status)
+        unsafe = _unsafe(path, descriptor, status)
         if status.st_size > MAX_BYTES:
             problem = f"is too large: {status.st_size} bytes, at most {MAX_BYTES} are read"
             raise InventoryError([path], [*unsafe, problem])
@@ -174,20 +174,20 @@ def _read(path: str) -> tuple[str, list[str]]:
         raise InventoryError([path], [*unsafe, problem]) from error
 
 
-def _unsafe(path: str, status: os.stat_result) -> list[str]:
+def _unsafe(path: str, file: int, status: os.stat_result) -> list[str]:
     """Say why others could change the file: it names what is run at boot."""
     problems = []
     if status.st_uid not in (0, os.geteuid()):
         owner = user_name(status.st_uid)
         problems.append(f"belongs to {owner}, who could change what is run as you")
-    if writers := other_writers(status):
+    if writers := other_writers(status, file):
         fix = quoted("chmod", "go-w", path)
         problems.append(f"can be written by {writers} (fix: {fix})")
     # Where the path is a symlink, the link can be replaced as well as what it leads to.
     beside = os.path.realpath(os.path.dirname(path))
     for directory in dict.fromkeys((beside, os.path.dirname(os.path.realpath(path)))):
         above = os.stat(directory)
-        if not above.st_mode & stat.S_ISVTX and (writers := other_writers(above)):
+        if not above.st_mode & stat.S_ISVTX and (writers := other_writers(above, directory)):
             fix = quoted("chmod", "go-w", directory)
             problems.append(f"can be replaced by {writers}, who can write {directory} (fix: {fix})")
     return problems

@@ -92,7 +92,12 @@ def _exposed(account: Account, path: str, status: os.stat_result) -> Finding | N
     if os.path.basename(path) == CREDENTIALS and status.st_mode & 0o077:
         fix = quoted("chmod", "600", path)
         return _fault(account, path, "readable-by-others", f"can be read by others ({mode})", fix)
-    if writers := other_writers(status):
+    try:
+        writers = other_writers(status, path)
+    except OSError as error:
+        fix = look("getfacl", path, note="why its access list cannot be read")
+        return _fault(account, path, "unreadable", f"is unreadable: {error.strerror}", fix)
+    if writers:
         found = f"can be written by {writers} ({mode})"
         return _fault(account, path, "writable-by-others", found, quoted("chmod", "go-w", path))
     return None

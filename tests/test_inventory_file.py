@@ -14,6 +14,7 @@ import pytest
 from invariants.inventory import InventoryError, load
 from tests.vm import CHECKOUT
 
+GID = 54321
 VALID = b'[shared]\nroot = "/srv"\n[[accounts]]\nname = "a"\nhome = "/a"\n'
 
 
@@ -37,9 +38,12 @@ def foreign_group(monkeypatch: pytest.MonkeyPatch) -> str:
 
 
 @pytest.fixture
-def private_group(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let the file's group be the user's private one."""
-    user = SimpleNamespace(pw_name="me", pw_uid=os.geteuid(), pw_gid=os.getegid())
+def private_group(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let the file's group be the user's private one: root's is never that."""
+    if os.geteuid() == 0:
+        os.chown(file, 0, GID)
+        os.chown(file.parent, 0, GID)
+    user = SimpleNamespace(pw_name="me", pw_uid=os.geteuid(), pw_gid=file.stat().st_gid)
     group = SimpleNamespace(gr_name="me", gr_mem=[])
     users = SimpleNamespace(getpwuid=lambda _: user, getpwall=lambda: [user])
     monkeypatch.setattr("invariants.access.pwd", users)

@@ -63,6 +63,6 @@ def _refuse_other_owner(path: str, status: os.stat_result) -> None:
 def _refuse_other_writers(path: str, status: os.stat_result, *, on_the_way: bool) -> None:
     if on_the_way and stat.S_ISDIR(status.st_mode) and status.st_mode & stat.S_ISVTX:
         return
-    if writers := other_writers(status):
+    if writers := other_writers(status, path):
         fix = quoted("chmod", "go-w", path)
         raise Untrusted(f"{path} can be written by {writers} (fix: {fix})")

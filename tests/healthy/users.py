@@ -7,7 +7,7 @@ from tests import client
 from tests.healthy.collection import healthy
 from tests.healthy.world import UID, World, acl
 
-USER_OBJ, GROUP_OBJ, GROUP, MASK, OTHER = 1, 4, 8, 16, 32
+USER_OBJ, USER, GROUP_OBJ, GROUP, MASK, OTHER = 1, 2, 4, 8, 16, 32
 ADM, NOBODY = 4, 2**32 - 1
 
 
@@ -40,6 +40,35 @@ def access_lists_that_a_distribution_sets(world: World) -> None:
     for account in world.vm.accounts:
         acl(world.vm.home(account), *minimal, default=True)
     world.enter(uid=UID)
+
+
+@healthy
+def access_lists_that_name_nobody_else(world: World) -> None:
+    """Let the lists and their masks grant writing, but to root and to the user alone."""
+    alone = [
+        (USER_OBJ, 7, NOBODY),
+        (USER, 7, 0),
+        (USER, 7, UID),
+        (GROUP_OBJ, 7, NOBODY),
+        (GROUP, 5, ADM),
+        (GROUP, 7, UID),
+        (MASK, 7, NOBODY),
+        (OTHER, 5, NOBODY),
+    ]
+    for path in (world.vm.root, *map(world.vm.home, world.vm.accounts)):
+        acl(path, *alone)
+    world.enter(uid=UID)
+
+
+@healthy
+def names_that_systemd_has_too(world: World) -> None:
+    """Name the sources as Arch Linux does, and let homes be open to the private group."""
+    nsswitch = world.base / "nsswitch.conf"
+    nsswitch.write_text("passwd: files systemd\ngroup: files [SUCCESS=merge] systemd\n")
+    nsswitch.chmod(0o644)
+    for account in world.vm.accounts:
+        world.vm.home(account).chmod(0o770)
+    world.enter(f"mount --bind {nsswitch} /etc/nsswitch.conf", uid=UID)
 
 
 @healthy
