@@ -10,11 +10,11 @@ import errno
 import os
 import stat
 import tomllib
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 
-from invariants.access import other_writers, user_name
 from invariants.finding import quoted
 from invariants.model import Account, Inventory, Link, Session, Settings
+from invariants.safety import trusted_users, unsafe
 from invariants.schema import decode
 
 __all__ = [
@@ -110,28 +110,29 @@ def inventory_option(path: str, environ: Mapping[str, str]) -> str:
     return f" --inventory {quoted(path)}"
 
 
-def load(path: str) -> Inventory:
+def load(path: str, users: Collection[int] = ()) -> Inventory:
     """Read and validate the inventory at the absolute *path*.
 
-    Raises InventoryError with every problem of the file, each with its place in it. What a file
-    says that others could change is judged all the same, but never acted on.
+    It must be one that only root, this process's user and *users* (uids) can write. Raises
+    InventoryError with every problem of the file, each with its place in it. What a file says that
+    others could change is judged all the same, but never acted on.
     """
-    text, unsafe = _read(path)
+    text, exposed = _read(path, {*trusted_users(), *users})
     try:
         document = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
-        raise InventoryError([path], [*unsafe, f"not TOML: {error}"]) from error
+        raise InventoryError([path], [*exposed, f"not TOML: {error}"]) from error
     except ValueError as error:  # int() takes 4,300 digits, and tomllib lets its error through
         problem = "not an inventory: holds a number too long"
-        raise InventoryError([path], [*unsafe, problem]) from error
+        raise InventoryError([path], [*exposed, problem]) from error
     except RecursionError as error:
-        raise InventoryError([path], [*unsafe, "not an inventory: nested too deeply"]) from error
+        raise InventoryError([path], [*exposed, "not an inventory: nested too deeply"]) from error
     inventory, problems = decode(document, path)
-    if unsafe or problems:
-        hidden = unsafe or any(map(_concerns_report, problems))
+    if exposed or problems:
+        hidden = exposed or any(map(_concerns_report, problems))
         settings = inventory.settings
         report, metrics = (None, None) if hidden else (settings.report, settings.prometheus)
-        raise InventoryError([path], [*unsafe, *problems], report, metrics)
+        raise InventoryError([path], [*exposed, *problems], report, metrics)
     return inventory
 
 
@@ -142,8 +143,8 @@ def _concerns_report(problem: str) -> bool:
     )
 
 
-def _read(path: str) -> tuple[str, list[str]]:
-    """Return the text of the file, and why it is not safe."""
+def _read(path: str, users: Collection[int]) -> tuple[str, list[str]]:
+    """Return the text of the file, and why others than *users* could change it."""
     try:
         descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
     except OSError as error:
@@ -155,10 +156,10 @@ def _read(path: str) -> tuple[str, list[str]]:
         if not stat.S_ISREG(status.st_mode):
             what = "a directory" if stat.S_ISDIR(status.st_mode) else "not a regular file"
             raise InventoryError([path], [f"is {what}"])
-        unsafe = _unsafe(path, descriptor, status)
+        problems = unsafe(path, status, descriptor, users)
         if status.st_size > MAX_BYTES:
             problem = f"is too large: {status.st_size} bytes, at most {MAX_BYTES} are read"
-            raise InventoryError([path], [*unsafe, problem])
+            raise InventoryError([path], [*problems, problem])
         with open(descriptor, "rb", closefd=False) as file:  # refuses a directory itself
             content = file.read(MAX_BYTES + 1)
     except OSError as error:
@@ -166,28 +167,9 @@ def _read(path: str) -> tuple[str, list[str]]:
     finally:
         os.close(descriptor)
     try:
-        return content.decode("utf-8-sig").replace("\r\n", "\n"), unsafe
+        return content.decode("utf-8-sig").replace("\r\n", "\n"), problems
     except UnicodeDecodeError as error:
         decoded = error.object  # what follows the BOM, which error.start counts from
         line = decoded.count(b"\n", 0, error.start) + 1
         problem = f"not UTF-8: byte 0x{decoded[error.start]:02x} (at line {line})"
-        raise InventoryError([path], [*unsafe, problem]) from error
-
-
-def _unsafe(path: str, file: int, status: os.stat_result) -> list[str]:
-    """Say why others could change the file: it names what is run at boot."""
-    problems = []
-    if status.st_uid not in (0, os.geteuid()):
-        owner = user_name(status.st_uid)
-        problems.append(f"belongs to {owner}, who could change what is run as you")
-    if writers := other_writers(status, file):
-        fix = quoted("chmod", "go-w", path)
-        problems.append(f"can be written by {writers} (fix: {fix})")
-    # Where the path is a symlink, the link can be replaced as well as what it leads to.
-    beside = os.path.realpath(os.path.dirname(path))
-    for directory in dict.fromkeys((beside, os.path.dirname(os.path.realpath(path)))):
-        above = os.stat(directory)
-        if not above.st_mode & stat.S_ISVTX and (writers := other_writers(above, directory)):
-            fix = quoted("chmod", "go-w", directory)
-            problems.append(f"can be replaced by {writers}, who can write {directory} (fix: {fix})")
-    return problems
+        raise InventoryError([path], [*problems, problem]) from error

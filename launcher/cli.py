@@ -119,9 +119,11 @@ def _call(
     child: Started | None,
 ) -> int:
     from invariants.inventory import InventoryError, load, locate
+    from launcher.trusted import loaded
 
     try:
-        inventory = load(locate(arguments.inventory, os.environ))
+        path = locate(arguments.inventory, os.environ)
+        inventory = loaded(path, asks=asked.asks) if asked.keeps_state else load(path)
     except InventoryError as error:
         if asked.reports:
             from launcher.report import disown

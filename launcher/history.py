@@ -12,10 +12,10 @@ from typing import Any, NamedTuple, Self
 
 from invariants.finding import place_of
 from invariants.inventory import Inventory
-from invariants.opening import open_at_once
 from launcher.directories import make_readable
 from launcher.errors import NotJudged
 from launcher.replacing import replace_file
+from launcher.trusted import open_trusted, users_of
 from launcher.verdict import Colour, Failure, Gate
 
 SCHEMA = 1
@@ -130,7 +130,7 @@ def read(path: str) -> History:
     Raises NotJudged where it cannot be read or made sense of.
     """
     try:
-        with open_at_once(path) as file:
+        with open_trusted(path, users_of(os.path.dirname(path))) as file:
             if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
                 raise NotJudged(f"no history: {path} is no regular file")
             document = json.load(file)

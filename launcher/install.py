@@ -19,6 +19,7 @@ from invariants.fixes import set_aside
 from invariants.inventory import Inventory, InventoryError, load
 from invariants.programs import chosen_backend
 from launcher.errors import Refused, Unavailable, WrongInventory, WrongUsage
+from launcher.trusted import home_is
 from launcher.units import UNITS, Owner, rendered, writer
 
 _SYSTEM = "/etc/systemd/system"
@@ -78,16 +79,11 @@ def owner_of(user: str | None, by_user: bool, environ: Mapping[str, str]) -> Own
 
 def as_read_by(owner: Owner, path: str) -> Inventory:
     """Return the inventory at *path* as *owner* reads it: ``~`` is the owner's home."""
-    before = os.environ.get("HOME")
-    os.environ["HOME"] = owner.home
-    try:
-        return load(path)
-    except InventoryError as error:
-        raise WrongInventory(str(error)) from error
-    finally:
-        os.environ.pop("HOME")
-        if before is not None:
-            os.environ["HOME"] = before
+    with home_is(owner.home):
+        try:
+            return load(path)
+        except InventoryError as error:
+            raise WrongInventory(str(error)) from error
 
 
 def install(

@@ -8,10 +8,10 @@ from collections.abc import Mapping
 from typing import Any
 
 from invariants.folders import RECORDS, record_path
-from invariants.opening import open_at_once
 from launcher.directories import make_readable
 from launcher.errors import NotJudged
 from launcher.replacing import replace_file
+from launcher.trusted import open_trusted, users_of
 
 SCHEMA = 1
 CONVERSATIONS = RECORDS
@@ -28,7 +28,7 @@ def read(state: str, kind: str, name: str) -> dict[str, Any] | None:
     """Return a record, or None where there is none. Raises NotJudged for one that is not whole."""
     path = path_of(state, kind, name)
     try:
-        with open_at_once(path) as file:
+        with open_trusted(path, users_of(state)) as file:
             record = json.loads(file.read(_MAX_BYTES))
     except (FileNotFoundError, NotADirectoryError):
         return None

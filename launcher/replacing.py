@@ -9,6 +9,7 @@ import errno
 import os
 import re
 import stat
+from contextlib import suppress
 
 _MODE = 0o644
 """What a monitor of another user's may read."""
@@ -67,9 +68,13 @@ def replace_own(path: str, content: bytes, opening: bytes) -> None:
 
 
 def _sweep(directory: str, name: str) -> None:
-    """Remove what launchers that were killed between writing and renaming left behind."""
+    """Remove what launchers that were killed between writing and renaming left behind.
+
+    In a sticky directory another user's file stays, and only its own place is lost to this process.
+    """
     pattern = re.compile(rf"\.{re.escape(name)}\.(\d+)\.new")
     for entry in os.listdir(directory):
         match = pattern.fullmatch(entry)
         if match and (match[1] == str(os.getpid()) or not os.path.exists(f"/proc/{match[1]}")):
-            os.unlink(os.path.join(directory, entry))
+            with suppress(PermissionError):
+                os.unlink(os.path.join(directory, entry))

@@ -7,12 +7,12 @@ import json
 import os
 import stat
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from contextlib import suppress
 from typing import Any
 
 from invariants.inventory import Inventory, InventoryError
-from invariants.opening import open_at_once
+from invariants.safety import trusted_users
 from invariants.schema import DEFAULT_STATE
 from launcher import history
 from launcher.demands import digest
@@ -22,6 +22,7 @@ from launcher.output import Output
 from launcher.processes import Process, boot_id, container_uptime
 from launcher.replacing import replace_file
 from launcher.sessions import SessionStatus
+from launcher.trusted import open_trusted, refuse_link_of_others
 from launcher.verdict import Colour, Gate, Verdict
 
 SCHEMA = 1
@@ -252,18 +253,21 @@ def read(path: str) -> dict[str, Any]:
     return failover
 
 
-def read_document(path: str) -> dict[str, Any]:
+def read_document(path: str, users: Collection[int] | None = None) -> dict[str, Any]:
     """Return the whole report at *path*: pytest's document, where there was one, and our key.
 
-    Raises NotJudged, as :func:`read` does.
+    It counts only if nobody else than *users* (uids) can have written it: by default root and
+    this process's user. Raises NotJudged, as :func:`read` does.
     """
-    return read_file(path)[0]
+    return read_file(path, users)[0]
 
 
-def read_file(path: str) -> tuple[dict[str, Any], os.stat_result]:
+def read_file(
+    path: str, users: Collection[int] | None = None
+) -> tuple[dict[str, Any], os.stat_result]:
     """Return what :func:`read_document` does, and the status of the very file that was read."""
     try:
-        with open_at_once(path) as file:
+        with open_trusted(path, trusted_users() if users is None else users) as file:
             status = os.fstat(file.fileno())
             if not stat.S_ISREG(status.st_mode):
                 raise NotJudged(f"no report: {path} is no regular file")
@@ -313,8 +317,7 @@ def _destination(path: str) -> str:
     except FileNotFoundError:
         return path
     if stat.S_ISLNK(status.st_mode):
-        if status.st_uid not in (0, os.geteuid()):
-            raise OSError(errno.EPERM, "it is a symlink of another user's")
+        refuse_link_of_others(path, trusted_users())
         path = os.path.realpath(path, strict=False)
         try:
             status = os.lstat(path)

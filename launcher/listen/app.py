@@ -10,10 +10,11 @@ from dataclasses import dataclass
 from threading import Lock
 from typing import Any
 
-from invariants.inventory import InventoryError, load
+from invariants.inventory import InventoryError
 from launcher.history import History
 from launcher.page.timeline import history_of
 from launcher.reading import Reading, read_report, without_inventory
+from launcher.trusted import loaded
 
 PATIENCE = 5.0
 """Seconds that a request waits for the report's file system."""
@@ -71,10 +72,10 @@ class Reader:
 def look(inventory: str, max_age: float) -> Seen:
     """Read the inventory at its path, its report and its history: all anew, since all change."""
     try:
-        loaded = load(inventory)
+        about = loaded(inventory)
     except InventoryError as error:
         return Seen(without_inventory(error, max_age), History())
-    return Seen(read_report(loaded, max_age), history_of(loaded))
+    return Seen(read_report(about, max_age), history_of(about))
 
 
 class Application:

@@ -14,9 +14,11 @@ from launcher.errors import NotJudged
 from launcher.processes import Process
 from launcher.reading import counting
 from launcher.reading.model import MAX_AGE, Origin, Outcome, Reading
+from launcher.reading.put_back import put_back
 from launcher.reading.values import array, count, number, table, text, text_or_none
 from launcher.report import read_file
 from launcher.sessions import SessionState, SessionStatus
+from launcher.trusted import believed
 from launcher.verdict import STAGES, Colour, Failure, has_passed
 
 MALFORMED = (KeyError, TypeError, ValueError, AttributeError, OverflowError)
@@ -30,9 +32,10 @@ def read_report(inventory: Inventory, max_age: float = MAX_AGE) -> Reading:
     """
     path = inventory.settings.report
     try:
-        document, status = read_file(path)
+        document, status = read_file(path, believed(inventory))
         reading = _decoded(document, path, inventory, max_age, _outcome)
-        return reading._replace(problem=counting.problem(reading, inventory, status.st_mtime))
+        reading = reading._replace(problem=counting.problem(reading, inventory, status.st_mtime))
+        return reading._replace(problem=reading.problem or put_back(reading, inventory))
     except NotJudged as error:
         problem = str(error)
     except MALFORMED:

@@ -76,6 +76,8 @@ class Verb(NamedTuple):
 
     ``stops`` tells whether it ends sessions: then it leaves the one that it is called in first.
     ``inventory`` tells whether it acts on one: then it is loaded first, and wrong is refused.
+    ``keeps_state`` tells whether it goes by the state directory, ``asks`` whether it only reads it:
+    then root may ask about the inventory of another user.
     ``run_without`` is called where it is wrong or missing: it tells so in its own way and returns
     the exit code, or returns None where it has none.
     """
@@ -86,6 +88,8 @@ class Verb(NamedTuple):
     reports: bool = False
     stops: bool = False
     inventory: bool = True
+    keeps_state: bool = True
+    asks: bool = False
     run_without: "Callable[[argparse.Namespace, InventoryError, Output], int | None] | None" = None
 
 

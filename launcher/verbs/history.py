@@ -36,4 +36,4 @@ def run(call: Call) -> int:
     return ExitCode.OK
 
 
-VERB = Verb(_arguments, run, writes=False)
+VERB = Verb(_arguments, run, writes=False, asks=True)

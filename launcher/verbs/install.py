@@ -61,4 +61,4 @@ def run(call: Call) -> int:
     return ExitCode.RED if refused else ExitCode.OK
 
 
-VERB = Verb(_arguments, run, writes=False)
+VERB = Verb(_arguments, run, writes=False, keeps_state=False)

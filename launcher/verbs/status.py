@@ -181,5 +181,6 @@ VERB = Verb(
     _arguments,
     run,
     writes=False,
+    asks=True,
     run_without=run_without,
 )

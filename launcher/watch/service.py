@@ -17,7 +17,7 @@ from time import monotonic
 from types import FrameType
 from typing import Self
 
-from invariants.inventory import Inventory, InventoryError, load
+from invariants.inventory import Inventory, InventoryError
 from invariants.schema import DEFAULT_STATE
 from launcher import boot, report
 from launcher.errors import Locked, NotJudged
@@ -29,6 +29,7 @@ from launcher.processes import identify
 from launcher.pytest_child import Run
 from launcher.second_look import SecondLook
 from launcher.sessions import SessionStatus
+from launcher.trusted import loaded
 from launcher.verdict import Colour, Gate, Verdict
 from launcher.watch import ENDED
 from launcher.watch.changes import Changes
@@ -266,7 +267,7 @@ class Service:
             self._starts.forget()
         self._reload = False
         try:
-            inventory = placed(load(self._inventory.path))
+            inventory = placed(loaded(self._inventory.path))
         except InventoryError as error:
             self._problem = error
             if error.report not in (None, self._inventory.settings.report):

@@ -80,6 +80,37 @@ def report_directory_of_root_and_a_group(world: World) -> None:
 
 
 @healthy
+def report_directory_of_a_group_with_others(world: World) -> None:
+    """Let a group of others have the report's directory, and a list let the user write there."""
+    place = world.base / "reports"
+    place.mkdir()
+    acl(
+        place,
+        (USER_OBJ, 7, NOBODY),
+        (USER, 7, UID),
+        (GROUP_OBJ, 7, NOBODY),
+        (MASK, 7, NOBODY),
+        (OTHER, 5, NOBODY),
+    )
+    world.write(report=str(place / "report.json"))
+    world.enter(f"chown 0:{ADM} {place}", f"chmod 2775 {place}", uid=UID)
+
+
+@healthy
+def report_in_a_directory_of_everyones(world: World) -> None:
+    place = world.base / "reports"
+    place.mkdir()
+    world.write(report=str(place / "report.json"))
+    world.enter(f"chmod 1777 {place}", uid=UID)
+
+
+@healthy
+def state_on_a_tmpfs_as_containers_make_it(world: World) -> None:
+    world.vm.state.mkdir()
+    world.enter(f"mount -t tmpfs none {world.vm.state}", uid=UID)
+
+
+@healthy
 def metrics_in_a_directory_of_root(world: World) -> None:
     place = world.base / "textfile"
     place.mkdir()
