@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import stat
 import subprocess
 import sys
@@ -191,6 +192,99 @@ def test_symlink_is_left_alone(inventory: Inventory, path: Path, tmp_path: Path)
     assert problem is not None
     assert path.is_symlink()
     assert not (tmp_path / "elsewhere").exists()
+
+
+def another(vm: Vm, path: Path, name: str = "other.toml") -> Inventory:
+    """Return a second inventory that asks for its metrics at the same *path*."""
+    other = vm.root / name
+    other.write_text(vm.inventory.read_text())
+    other.chmod(0o600)
+    return load(str(other))
+
+
+def test_file_of_another_inventory_is_left_alone_and_neither_flaps(
+    vm: Vm, inventory: Inventory, path: Path
+) -> None:
+    other = another(vm, path)
+    told = document(inventory)
+    assert write_metrics(inventory, told) is None
+    before = path.read_bytes()
+    for _ in range(2):
+        problem = write_metrics(other, document(other, Colour.UNKNOWN))
+        fix = f"name another file in launcher.prometheus, or, if that is gone: rm {path}"
+        why = f"the inventory {vm.inventory} writes it: {fix}"
+        assert f"the metrics cannot be written: {path}: {why}" == problem
+        assert before == path.read_bytes()
+        assert write_metrics(inventory, told) is None
+    path.unlink()
+    assert write_metrics(other, document(other, Colour.UNKNOWN)) is None
+    assert write_metrics(inventory, told) is not None
+    assert "unknown" == verdict_in(path)
+
+
+def test_second_inventory_says_so_with_every_verdict_and_keeps_its_own(vm: Vm, path: Path) -> None:
+    assert 0 == vm.run("check").returncode
+    other = another(vm, path)
+    vm.diverge()
+    vm.inventory = Path(other.path)
+    done = vm.run("check")
+    assert 1 == done.returncode
+    assert done.stderr.startswith(f"launcher: the metrics cannot be written: {path}: the inventory")
+    assert "green" == verdict_in(path)
+
+
+def test_wrong_inventory_does_not_disown_the_metrics_of_another(
+    vm: Vm, inventory: Inventory, path: Path
+) -> None:
+    write_metrics(inventory, document(inventory))
+    error = InventoryError([str(vm.root / "other.toml")], ["wrong"], metrics=str(path))
+    problem = disown_metrics(error)
+    assert problem is not None
+    assert f"the inventory {vm.inventory} writes it" in problem
+    assert "red" == verdict_in(path)
+
+
+def test_file_of_an_earlier_version_is_taken_over(inventory: Inventory, path: Path) -> None:
+    told = document(inventory)
+    write_metrics(inventory, told)
+    text = path.read_text()
+    earlier = re.sub(r'inventory="[^"]*",?', "", text).replace("{}", "")
+    path.write_text(earlier)
+    assert "inventory=" not in earlier
+    assert write_metrics(inventory, told) is None
+    assert text == path.read_text()
+
+
+def test_other_spelling_of_the_same_inventory_is_no_other_one(
+    vm: Vm, inventory: Inventory, path: Path
+) -> None:
+    write_metrics(inventory, document(inventory))
+    link = vm.root / "link.toml"
+    link.symlink_to(vm.inventory)
+    spelled = load(str(link))
+    assert write_metrics(spelled, document(spelled)) is None
+    assert f'inventory="{link}"' in path.read_text()
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a file to another")
+def test_file_of_another_user_is_left_alone(inventory: Inventory, path: Path) -> None:
+    write_metrics(inventory, document(inventory))
+    os.chown(path, 54322, 54322)
+    before = path.read_bytes()
+    problem = write_metrics(inventory, document(inventory, Colour.UNKNOWN))
+    why = "it belongs to uid 54322: name another file in launcher.prometheus"
+    assert f"the metrics cannot be written: {path}: {why}" == problem
+    assert before == path.read_bytes()
+
+
+@pytest.mark.parametrize("mode", [0o1777, 0o777], ids=["sticky", "open"])
+def test_directory_of_the_metrics_may_be_anybodys(vm: Vm, mode: int) -> None:
+    place = vm.root / "textfiles"
+    place.mkdir()
+    place.chmod(mode)
+    vm.write(prometheus=str(place / "a.prom"))
+    done = vm.run("check")
+    assert (0, "", "green") == (done.returncode, done.stderr, verdict_in(place / "a.prom"))
 
 
 def test_missing_directory_is_told_not_made(vm: Vm) -> None:

@@ -34,8 +34,8 @@ def normalized(text: str, home: str) -> str:
     text = text.replace(home, "/home/me")
     text = re.sub(r"\bage=[\d.]+s", "age=1s", text)
     text = re.sub(r"\bduration=[\d.]+s", "duration=0.250s", text)
-    text = re.sub(r"(_timestamp_seconds) [\d.e+]+", r"\1 1.7e+09", text)
-    text = re.sub(r"(_duration_seconds) [\d.e-]+", r"\1 0.25", text)
+    text = re.sub(r"(_timestamp_seconds\S*) [\d.e+]+", r"\1 1.7e+09", text)
+    text = re.sub(r"(_duration_seconds\S*) [\d.e-]+", r"\1 0.25", text)
     text = re.sub(r"on `[^`]+`", "on `vm-7`", text)
     return text.rstrip()
 

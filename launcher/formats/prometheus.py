@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING
 
 from prometheus_client import CollectorRegistry, generate_latest
@@ -23,12 +23,20 @@ if TYPE_CHECKING:
 CONTENT_TYPE = CONTENT_TYPE_PLAIN_0_0_4
 """What is sent over HTTP is called."""
 
+INVENTORY = "inventory"
+"""The label that every metric of a VM has: the inventory's path."""
+
 _PREFIX = "claude_failover_"
 
 
 def show(reading: Reading) -> Shown:
-    """Return the metrics of a reading; what it does not know has no sample."""
-    return Shown(_text(_Families(reading)), reading.code)
+    """Return the metrics of a reading; what it does not know has no sample.
+
+    Each has the label ``inventory``: of two files with the same series, node_exporter drops those
+    of the second one, and tells only its log.
+    """
+    labelled = _Labelled(_Families(reading), {INVENTORY: plain(reading.inventory_path)})
+    return Shown(_text(labelled), reading.code)
 
 
 def show_fleet(fleet: Fleet) -> Shown:
@@ -40,6 +48,21 @@ def _text(collector: Collector) -> str:
     registry = CollectorRegistry(auto_describe=False)
     registry.register(collector)
     return generate_latest(registry).decode()
+
+
+class _Labelled(Collector):
+    """Another collector's families, each sample with constant labels before its own."""
+
+    def __init__(self, collector: Collector, labels: Mapping[str, str]) -> None:
+        self._collector = collector
+        self._labels = labels
+
+    def collect(self) -> Iterator[Metric]:
+        for family in self._collector.collect():
+            family.samples = [
+                one._replace(labels={**self._labels, **one.labels}) for one in family.samples
+            ]
+            yield family
 
 
 class _Families(Collector):
@@ -57,7 +80,7 @@ class _Families(Collector):
             yield from self._warnings()
 
     def _verdict(self) -> Metric:
-        text = "1 for the verdict that counts now; a report that does not count is unknown."
+        text = "1 for the verdict that counts now. A report that does not count is unknown."
         family = _gauge("verdict", text, "verdict")
         for colour in Colour:
             family.add_metric([colour.value], float(colour is self._reading.verdict))
@@ -67,24 +90,24 @@ class _Families(Collector):
         started, finished = self._reading.started, self._reading.finished
         if started is None or finished is None:
             return
-        text = "When the last gate finished. Alert on its age: a file does not tell that it is old."
+        text = "Unix time when the last gate finished. Alert on its age: a file never looks old."
         yield _gauge("last_run_timestamp_seconds", text, value=finished)
         if (until := self._reading.counts_until) is not None:
-            text = "Until when the verdict counts. Alert when that is over: nobody looks any more."
+            text = "Unix time until which the verdict counts. Alert when it is over: nobody looks."
             yield _gauge("counts_until_timestamp_seconds", text, value=until)
-        text = "How long the last gate took."
+        text = "Duration of the last gate, in seconds."
         yield _gauge("gate_duration_seconds", text, value=finished - started)
 
     def _counts(self) -> Iterator[Metric]:
         reading = self._reading
-        text = "How many checks the inventory called for."
+        text = "Number of checks that the inventory calls for."
         yield _gauge("checks_expected", text, value=reading.expected)
-        yield _gauge("checks_passed", "How many checks passed.", value=reading.passed)
-        text = "How many checks did not pass."
+        yield _gauge("checks_passed", "Number of checks that passed.", value=reading.passed)
+        text = "Number of checks that did not pass."
         yield _gauge("checks_failed", text, value=len(reading.failures))
 
     def _invariants(self) -> Metric:
-        text = "How many checks of an invariant did not pass."
+        text = "Number of checks of an invariant that did not pass."
         family = _gauge("invariant_failures", text, "invariant")
         failing = Counter(plain(one.finding.invariant) for one in self._reading.failures)
         told = {split(nodeid)[0]: 0 for nodeid in self._reading.outcomes}
@@ -94,9 +117,9 @@ class _Families(Collector):
 
     def _matrix(self) -> Iterator[Metric]:
         matrix = matrix_of(self._reading)
-        homes = _gauge("home_usable", "Whether an account's home is right.", "account")
-        targets = _gauge("target_usable", "Whether a link's target is right.", "link")
-        text = "Whether an account reaches a link's target: home, link and target are right."
+        homes = _gauge("home_usable", "1 if an account's home is usable, else 0.", "account")
+        targets = _gauge("target_usable", "1 if a link's target is usable, else 0.", "link")
+        text = "1 if an account reaches a link's target by a usable home and link, else 0."
         links = _gauge("link_shared", text, "account", "link")
         for account, state in matrix.homes.items():
             if state != UNKNOWN:
@@ -113,7 +136,7 @@ class _Families(Collector):
 
     def _sessions(self) -> Metric:
         family = _gauge(
-            "session_state", "1 for the state of a session.", "session", "account", "state"
+            "session_state", "1 for the state that a session is in.", "session", "account", "state"
         )
         for session in self._reading.sessions:
             for state in SessionState:
@@ -122,9 +145,9 @@ class _Families(Collector):
         return family
 
     def _warnings(self) -> Iterator[Metric]:
-        text = "How many warnings there are; they change no verdict."
+        text = "Number of warnings. They do not change the verdict."
         yield _gauge("warnings", text, value=len(self._reading.warnings))
-        text = "How many warnings there are of an invariant and a place; an empty name is none."
+        text = "Number of warnings by invariant and place. An empty label names nothing."
         family = _gauge("warning", text, "invariant", "account", "link", "session")
         places = Counter(
             tuple(plain(name or "") for name in (one.invariant, one.account, one.link, one.session))
@@ -141,16 +164,16 @@ class _OfFleet(Collector):
 
     def collect(self) -> Iterator[Metric]:
         fleet = self._fleet
-        text = "When the reports were read. Alert on its age: a file does not tell that it is old."
+        text = "Unix time when the reports were read. Alert on its age: a file never looks old."
         yield _gauge("fleet_read_timestamp_seconds", text, value=fleet.at)
-        text = "How many VMs stand how; not_up is green, but a session is not up."
+        text = "Number of VMs by state. not_up means green with a session down."
         vms = _gauge("fleet_vms", text, "standing")
         for standing, count in fleet.counts.items():
             vms.add_metric([standing.key], float(count))
         yield vms
         yield self._verdicts()
         yield from self._numbers()
-        text = "On how many VMs an invariant does not hold."
+        text = "Number of VMs on which an invariant does not hold."
         failing = _gauge("fleet_invariant_vms_failing", text, "invariant")
         counts = Counter(name for vm in fleet.vms for name in vm.failing)
         for name in fleet.invariants:
@@ -158,7 +181,7 @@ class _OfFleet(Collector):
         yield failing
 
     def _verdicts(self) -> Metric:
-        text = "1 for the verdict of a VM that counts now; one without a report is unknown."
+        text = "1 for the verdict of a VM that counts now. A VM without a report is unknown."
         family = _gauge("fleet_vm_verdict", text, "vm", "verdict")
         for vm in self._fleet.vms:
             for colour in Colour:
@@ -166,12 +189,14 @@ class _OfFleet(Collector):
         return family
 
     def _numbers(self) -> Iterator[Metric]:
-        text = "When the last gate of a VM finished."
+        text = "Unix time when the last gate of a VM finished."
         finished = _gauge("fleet_vm_last_run_timestamp_seconds", text, "vm")
-        failed = _gauge("fleet_vm_checks_failed", "How many checks did not pass on a VM.", "vm")
-        text = "How many sessions of a VM should run and do not."
+        failed = _gauge(
+            "fleet_vm_checks_failed", "Number of checks that did not pass on a VM.", "vm"
+        )
+        text = "Number of sessions of a VM that should run and do not."
         sessions = _gauge("fleet_vm_sessions_failed", text, "vm")
-        warned = _gauge("fleet_vm_warnings", "How many warnings there are of a VM.", "vm")
+        warned = _gauge("fleet_vm_warnings", "Number of warnings of a VM.", "vm")
         for vm in self._fleet.vms:
             reading = vm.reading
             if reading.finished is not None:

@@ -46,7 +46,8 @@ def read_report(inventory: Inventory, max_age: float = MAX_AGE) -> Reading:
 def without_inventory(error: InventoryError, max_age: float = MAX_AGE) -> Reading:
     """Return the reading where the inventory, which tells where the report is, is wrong."""
     problem = "the inventory is wrong or missing: " + "; ".join(error.problems)
-    return Reading(error.report or "", None, problem=problem, max_age=max_age)
+    wrong = error.paths[0] if len(error.paths) == 1 else None
+    return Reading(error.report or "", None, problem=problem, max_age=max_age, wrong=wrong)
 
 
 def reading_of(document: Mapping[str, Any], inventory: Inventory) -> Reading:

@@ -50,9 +50,10 @@ class Reading(NamedTuple):
 
     ``said`` is the verdict in it, None where there is none; ``problem`` says why that does not
     count now. ``age``, ``started`` and ``finished`` are in seconds, the latter two since the
-    epoch. ``inventory`` is None where it is wrong or missing, ``document`` where no report of this
-    version is there. ``warned`` is empty for a report of a version that had no warnings. ``off``
-    are the families that the inventory switched off.
+    epoch. ``inventory`` is None where it is wrong or missing; then ``wrong`` is its path, or None
+    if there is no single one. ``document`` is None where no report of this version is there.
+    ``warned`` is empty for a report of a version that had no warnings. ``off`` are
+    the families that the inventory switched off.
     """
 
     path: str
@@ -74,6 +75,12 @@ class Reading(NamedTuple):
     document: Mapping[str, Any] | None = None
     off: tuple[str, ...] = ()
     origin: Origin | None = None
+    wrong: str | None = None
+
+    @property
+    def inventory_path(self) -> str:
+        """The path of the inventory, wrong or not; empty if none could be found."""
+        return self.inventory.path if self.inventory is not None else self.wrong or ""
 
     @property
     def verdict(self) -> Colour:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 import subprocess
 import time
@@ -9,18 +10,26 @@ import time
 import pytest
 from prometheus_client.parser import text_string_to_metric_families as parsed
 
-from launcher.formats.prometheus import show
+from benchmarks.fleets import report
+from invariants.inventory import InventoryError
+from launcher.formats.prometheus import INVENTORY, show, show_fleet
+from launcher.metrics import inventory_of
+from launcher.reading import without_inventory
+from tests.fleet.fetched import fleet_of
 from tests.formats.hostile import TEXTS, spoil
-from tests.formats.told import CASES, Told
+from tests.formats.told import CASES, Caller, Told
 from tests.vm import LINKS
 
 Samples = dict[tuple[str, frozenset[tuple[str, str]]], float]
 
 
 def samples(text: str) -> Samples:
-    """Return every sample by its name, without the prefix, and its labels."""
+    """Return every sample by its name, without the prefix, and its labels but the inventory."""
     return {
-        (one.name.removeprefix("claude_failover_"), frozenset(one.labels.items())): one.value
+        (
+            one.name.removeprefix("claude_failover_"),
+            frozenset(label for label in one.labels.items() if label[0] != INVENTORY),
+        ): one.value
         for family in parsed(text)
         for one in family.samples
     }
@@ -42,6 +51,78 @@ def test_verdict_is_exactly_one_of_three(told: Told, case: str) -> None:
     assert {"green": 0.0, "red": 0.0, "unknown": 0.0, verdict: 1.0} == {
         colour: seen[of("verdict", verdict=colour)] for colour in ("green", "red", "unknown")
     }
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_every_sample_names_the_inventory(told: Told, case: str) -> None:
+    told.case(case)
+    labels = [one.labels for family in parsed(show(told.reading()).text) for one in family.samples]
+    assert 3 <= len(labels)
+    assert {str(told.vm.inventory)} == {each.get(INVENTORY) for each in labels}
+
+
+def test_wrong_inventory_is_named_and_of_none_there_is_no_name(told: Told, call: Caller) -> None:
+    """Prometheus takes a label without a value for none."""
+    told.vm.inventory.write_text("typo = 1\n")
+    name = str(told.vm.inventory)
+    seen = call("status", "--format", "prometheus").text
+    assert 3 == seen.count(f'{{inventory="{name}",verdict="')
+    error = InventoryError(["/a/failover.toml", "/b/failover.toml"], ["no inventory"])
+    assert 3 == show(without_inventory(error)).text.count('{inventory="",verdict="')
+
+
+@pytest.mark.parametrize(
+    "name", ['a"b\\c', "line\nend", "é 日本"], ids=["quotes", "line", "letters"]
+)
+def test_path_of_any_characters_is_a_label(told: Told, name: str) -> None:
+    reading = told.reading()
+    assert reading.inventory is not None
+    path = f"/{name}/failover.toml"
+    text = show(reading._replace(inventory=reading.inventory._replace(path=path))).text
+    (family, *_) = parsed(text)
+    assert path.replace("\n", "\\n") == family.samples[0].labels[INVENTORY] == inventory_of(text)
+
+
+HELP = {
+    "claude_failover_verdict": "1 for the verdict that counts now. "
+    "A report that does not count is unknown.",
+    "claude_failover_last_run_timestamp_seconds": "Unix time when the last gate finished. "
+    "Alert on its age: a file never looks old.",
+    "claude_failover_gate_duration_seconds": "Duration of the last gate, in seconds.",
+    "claude_failover_checks_expected": "Number of checks that the inventory calls for.",
+    "claude_failover_checks_passed": "Number of checks that passed.",
+    "claude_failover_checks_failed": "Number of checks that did not pass.",
+    "claude_failover_invariant_failures": "Number of checks of an invariant that did not pass.",
+    "claude_failover_home_usable": "1 if an account's home is usable, else 0.",
+    "claude_failover_target_usable": "1 if a link's target is usable, else 0.",
+    "claude_failover_link_shared": "1 if an account reaches a link's target "
+    "by a usable home and link, else 0.",
+    "claude_failover_session_state": "1 for the state that a session is in.",
+    "claude_failover_warnings": "Number of warnings. They do not change the verdict.",
+    "claude_failover_warning": "Number of warnings by invariant and place. "
+    "An empty label names nothing.",
+    "claude_failover_fleet_read_timestamp_seconds": "Unix time when the reports were read. "
+    "Alert on its age: a file never looks old.",
+    "claude_failover_fleet_vms": "Number of VMs by state. not_up means green with a session down.",
+    "claude_failover_fleet_vm_verdict": "1 for the verdict of a VM that counts now. "
+    "A VM without a report is unknown.",
+    "claude_failover_fleet_vm_last_run_timestamp_seconds": "Unix time when the last gate "
+    "of a VM finished.",
+    "claude_failover_fleet_vm_checks_failed": "Number of checks that did not pass on a VM.",
+    "claude_failover_fleet_vm_sessions_failed": "Number of sessions of a VM that should run "
+    "and do not.",
+    "claude_failover_fleet_vm_warnings": "Number of warnings of a VM.",
+    "claude_failover_fleet_invariant_vms_failing": "Number of VMs on which an invariant "
+    "does not hold.",
+}
+
+
+def test_help_texts_never_change(told: Told) -> None:
+    """Two versions on one machine write two files: with two texts, node_exporter drops a file's."""
+    told.case("red")
+    texts = show(told.reading()).text, show_fleet(fleet_of(report("vm-1", "red", time.time()))).text
+    seen = dict(re.findall(r"^# HELP (\w+) (.*)$", "".join(texts), re.MULTILINE))
+    assert HELP == {name: text for name, text in seen.items() if name in HELP}
 
 
 def test_one_gauge_for_each_account_and_link(told: Told) -> None:
