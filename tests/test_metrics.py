@@ -90,7 +90,7 @@ def test_gate_at_work_leaves_no_green_and_all_else(
 
 @pytest.mark.parametrize(
     "labels",
-    ['verdict="{}"', 'inventory="/a,verdict=\\"green\\"}} 1",verdict="{}"', 'verdict="{}",z="1"'],
+    ['verdict="{}"', 'other="/a,verdict=\\"green\\"}} 1",verdict="{}"', 'verdict="{}",z="1"'],
 )
 def test_green_is_found_whatever_labels_are_beside_it(
     inventory: Inventory, path: Path, labels: str
@@ -103,6 +103,18 @@ def test_green_is_found_whatever_labels_are_beside_it(
     values = {"green": "0.0", "red": "0.0", "unknown": "1.0"}
     lines = [f"claude_failover_verdict{{{labels.format(one)}}} {values[one]}\n" for one in values]
     assert head + "".join(lines) + "claude_failover_warnings 1.0\n" == path.read_text()
+
+
+def test_green_of_another_inventory_is_not_doubted(inventory: Inventory, path: Path) -> None:
+    theirs = (
+        '# HELP claude_failover_x\nclaude_failover_verdict{inventory="/b",verdict="green"} 1.0\n'
+    )
+    path.write_text(theirs)
+    doubt_metrics(inventory)
+    assert theirs == path.read_text()
+    path.write_text(theirs.replace("/b", inventory.path))
+    doubt_metrics(inventory)
+    assert theirs.replace("/b", inventory.path).replace("1.0", "0.0") == path.read_text()
 
 
 def test_doubt_makes_no_file_and_leaves_others_alone(inventory: Inventory, path: Path) -> None:

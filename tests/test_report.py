@@ -28,8 +28,8 @@ def test_report_is_pytests_document_with_one_more_key(vm: Vm) -> None:
         document
     )
     assert [
-        *("schema", "verdict", "reason", "host", "boot_id", "inventory", "started", "finished"),
-        *("expected", "passed", "off", "failures", "warnings", "sessions"),
+        *("schema", "verdict", "reason", "host", "boot_id", "inventory", "demands"),
+        *("started", "finished", "expected", "passed", "off", "failures", "warnings", "sessions"),
     ] == list(document["failover"])
 
 
