@@ -37,6 +37,10 @@ class _Entry(NamedTuple):
     number: int
 
 
+DATABASES = ("/etc/passwd", "/etc/group", "/etc/nsswitch.conf")
+"""The files that say who is in which group, if nothing else on the machine does."""
+
+
 def user_name(uid: int) -> str:
     """Return the login name of *uid*, or ``uid N`` where nobody has it."""
     try:

@@ -14,6 +14,9 @@ from typing import Any, NamedTuple
 from invariants.documents import Unreadable, read_object
 from invariants.finding import quoted
 
+ROSTER = os.path.join("daemon", "roster.json")
+"""Where a home's daemon keeps its workers, from the home on."""
+
 
 class Worker(NamedTuple):
     """A background session: its job's name, its conversation, and the process that writes that.
@@ -49,7 +52,7 @@ def stopping(home: str, job: str, program: str = "claude") -> str:
 
 def workers(home: str) -> Iterator[Worker]:
     """Yield the workers in the roster of *home*, if it has one. Raises Unreadable."""
-    roster = read_object(os.path.join(home, "daemon", "roster.json")) or {}
+    roster = read_object(os.path.join(home, ROSTER)) or {}
     entries, daemon = roster.get("workers"), roster.get("supervisorPid")
     supervisor = daemon if isinstance(daemon, int) else None
     for job, entry in entries.items() if isinstance(entries, dict) else ():

@@ -15,16 +15,21 @@ from invariants.programs import asks_questions, chosen_backend, keeps_turns, run
 
 
 class Family(NamedTuple):
-    """One invariant: the module its test stands in, and what the test is given."""
+    """One invariant: the module its test stands in, what the test is given, and what it reads.
+
+    ``reads`` is ``module:function``, in this package: the declaration of the family's inputs (see
+    :mod:`invariants.inputs`). It is imported by name, since a gate does not ask for it.
+    """
 
     module: str
     subject: str
+    reads: str
 
     @property
     def name(self) -> str:
         """The family's name, by which the inventory switches it off.
 
-        >>> Family("test_single_writer.py", "machine").name
+        >>> Family("test_single_writer.py", "machine", "single_writer:inputs").name
         'single-writer'
         """
         return self.module.removeprefix("test_").removesuffix(".py").replace("_", "-")
@@ -47,22 +52,24 @@ _ARGUMENTS = {
 }
 
 FAMILIES: Mapping[str, Family] = {
-    "home_is_usable": Family("test_homes.py", "account"),
-    "login_is_its_own": Family("test_identity.py", "account"),
-    "login_is_isolated": Family("test_isolation.py", "own-file"),
-    "link_is_shared": Family("test_links.py", "entry"),
-    "session_is_logged_in": Family("test_logins.py", "login"),
-    "settings_are_equal": Family("test_parity.py", "compared"),
-    "session_can_start_unattended": Family("test_readiness.py", "start"),
-    "home_keeps_transcripts": Family("test_retention.py", "account"),
-    "project_keeps_transcripts": Family("test_retention.py", "claude"),
-    "target_is_usable": Family("test_targets.py", "link"),
-    "session_directory_exists": Family("test_sessions.py", "session"),
-    "session_command_is_found": Family("test_sessions.py", "session"),
-    "session_folder_is_writable": Family("test_sessions.py", "conversation"),
-    "session_backend_is_there": Family("test_sessions.py", "backend"),
-    "conversation_has_one_writer": Family("test_single_writer.py", "machine"),
-    "no_home_is_left_out": Family("test_strays.py", "machine"),
+    "home_is_usable": Family("test_homes.py", "account", "homes:inputs"),
+    "login_is_its_own": Family("test_identity.py", "account", "identity:inputs"),
+    "login_is_isolated": Family("test_isolation.py", "own-file", "isolation:inputs"),
+    "link_is_shared": Family("test_links.py", "entry", "entries:inputs"),
+    "session_is_logged_in": Family("test_logins.py", "login", "logins:inputs"),
+    "settings_are_equal": Family("test_parity.py", "compared", "parity:inputs"),
+    "session_can_start_unattended": Family("test_readiness.py", "start", "readiness:inputs"),
+    "home_keeps_transcripts": Family("test_retention.py", "account", "retention:inputs"),
+    "project_keeps_transcripts": Family("test_retention.py", "claude", "retention:of_projects"),
+    "target_is_usable": Family("test_targets.py", "link", "targets:inputs"),
+    "session_directory_exists": Family("test_sessions.py", "session", "sessions:inputs"),
+    "session_command_is_found": Family("test_sessions.py", "session", "executable:inputs"),
+    "session_folder_is_writable": Family("test_sessions.py", "conversation", "folders:inputs"),
+    "session_backend_is_there": Family("test_sessions.py", "backend", "programs:of_backend"),
+    "conversation_has_one_writer": Family(
+        "test_single_writer.py", "machine", "single_writer:inputs"
+    ),
+    "no_home_is_left_out": Family("test_strays.py", "machine", "strays:inputs"),
 }
 
 KEPT_ON = {
@@ -179,17 +186,7 @@ def _starts(inventory: Inventory) -> Iterator[Case]:
 def _logins(inventory: Inventory) -> Iterator[Case]:
     """Yield account × session, for the account that it is started under and those it names."""
     clients = (session for session in inventory.sessions if runs_claude(session))
-    return _moves(
-        (
-            session,
-            [
-                account
-                for account in inventory.accounts_for(session)
-                if account.name in (session.account, *(session.failover or ()))
-            ],
-        )
-        for session in clients
-    )
+    return _moves((session, inventory.accounts_named(session)) for session in clients)
 
 
 def _moves(choices: Iterable[tuple[Session, Iterable[Account]]]) -> Iterator[Case]:

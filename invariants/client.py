@@ -6,11 +6,14 @@ than a mark to compare it by.
 """
 
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from typing import Any, NamedTuple
 
 from invariants.documents import Unreadable, read_object
-from invariants.model import Account
+from invariants.inputs import Input, Part
+from invariants.model import Account, Session
+from invariants.trust import trust_keys
 
 STATE, LEGACY_STATE = ".claude.json", ".config.json"
 CREDENTIALS, SETTINGS = ".credentials.json", "settings.json"
@@ -79,6 +82,7 @@ class Clients:
         self._settings: dict[str, ClientSettings | Unreadable] = {}
         self._logins: dict[str, ClientLogin | Unreadable] = {}
         self._managed: list[str] | None = None
+        self._keys: dict[str, list[str] | OSError] = {}
 
     def state(self, account: Account) -> ClientState:
         """Return what the home of *account* says of its client. Raises Unreadable."""
@@ -137,6 +141,39 @@ class Clients:
             own = [os.path.join(directory, name) for name in parts]
             self._managed = [*own, f"{self._managed_settings}.json"]
         return self._managed
+
+    def trust_keys(self, directory: str) -> list[str]:
+        """Return what :func:`invariants.trust.trust_keys` does. Raises what it raises."""
+        if directory not in self._keys:
+            try:
+                self._keys[directory] = trust_keys(directory)
+            except OSError as error:
+                self._keys[directory] = error
+        keys = self._keys[directory]
+        if isinstance(keys, OSError):
+            raise keys
+        return keys
+
+
+def project_settings(session: Session) -> list[str]:
+    """Return the settings of a session's project; the first that says something wins."""
+    names = ("settings.local.json", "settings.json")
+    return [os.path.join(session.directory, ".claude", name) for name in names]
+
+
+def managed_inputs(part: Part) -> Iterator[Input]:
+    """Yield the machine's managed settings, of which *part* counts, with all drop-ins there are."""
+    directory = os.path.join(MANAGED, "managed-settings.d")
+    yield Input(os.path.join(MANAGED, "managed-settings.json"), part, content=True)
+    yield Input(directory, part, names=True)
+    with suppress(OSError):
+        for name in sorted(os.listdir(directory)):
+            yield Input(os.path.join(directory, name), part, content=True)
+
+
+def states_of(account: Account) -> tuple[str, ...]:
+    """Return where Claude Code may keep the state of an account; the first that is there counts."""
+    return tuple(os.path.join(account.home, name) for name in (LEGACY_STATE, STATE))
 
 
 def settings_of(account: Account) -> str:

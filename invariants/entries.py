@@ -3,13 +3,24 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator, Mapping
 
 from invariants.finding import Finding, quoted
 from invariants.fixes import look, noted, set_aside
+from invariants.inputs import Input
 from invariants.links import Entry, LinkState, observe
-from invariants.model import Account, Link
+from invariants.model import Account, Inventory, Link
 
 INVARIANT = "link_is_shared"
+
+
+def inputs(inventory: Inventory, environ: Mapping[str, str]) -> Iterator[Input]:
+    """Yield what is read to judge the entries: each entry, with where it leads, and the targets."""
+    for account in inventory.accounts:
+        for link in inventory.links:
+            yield Input(account.entry(link))
+    for link in inventory.links:
+        yield Input(link.target)
 
 
 def judge_entry(account: Account, link: Link, option: str = "") -> Finding | None:

@@ -5,16 +5,39 @@ from __future__ import annotations
 import os
 import re
 import shlex
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from functools import partial
+from typing import TYPE_CHECKING
 
 from invariants.finding import Finding, quoted
-from invariants.model import Session
+from invariants.inputs import Input, Part
+from invariants.model import Inventory, Session
 from invariants.opening import open_at_once
-from invariants.programs import find_program, session_program
+from invariants.programs import candidates, find_program, looked_at, session_program
+
+if TYPE_CHECKING:
+    from invariants.judges import Judges
 
 INVARIANT = "session_command_is_found"
 _LINE = 256  # what the kernel reads of a script's first line (BINPRM_BUF_SIZE)
 _ASSIGNMENT = re.compile(r"[A-Za-z_][A-Za-z0-9_]*=")
+
+
+def inputs(inventory: Inventory, environ: Mapping[str, str]) -> Iterator[Input]:
+    """Yield where the sessions' programs and the interpreters of scripts are looked for."""
+    for session in inventory.sessions:
+        yield from looked_at(session.command[0], session.directory, environ)
+        program = session_program(session, environ)
+        if program is None:
+            continue
+        part = Part(f"of {session.name}", partial(_interpreter, program), "its interpreter")
+        yield Input(program, part, content=True)
+        if (interpreter := interpreter_of(program)) is not None:
+            yield from looked_at(interpreter, session.directory, environ)
+
+
+def _interpreter(program: str, judges: Judges) -> object:
+    return interpreter_of(program)
 
 
 def judge_program(session: Session, environ: Mapping[str, str]) -> Finding | None:
@@ -72,21 +95,13 @@ def _asked_of_env(rest: list[str]) -> str | None:
 def _absent(session: Session, environ: Mapping[str, str]) -> tuple[str, str, str]:
     """Return state, what was found, and the fix, where there is no program to execute."""
     name = session.command[0]
-    for path in _candidates(session, environ):
+    for path in candidates(name, session.directory, environ):
         if os.path.islink(path) and not os.path.exists(path):
             found = f"{path} is a symlink to {os.readlink(path)}, which is not there"
             return "dangling", found, _to_do(name)
         if os.path.isfile(path):
             return "not-executable", f"{path} may not be executed", quoted("chmod", "+x", path)
     return "missing", f"no such executable{_place(name, environ)}", _to_do(name)
-
-
-def _candidates(session: Session, environ: Mapping[str, str]) -> list[str]:
-    name = session.command[0]
-    if "/" in name:
-        return [os.path.join(session.directory, name)]
-    path = environ.get("PATH", os.defpath)
-    return [os.path.join(entry, name) for entry in path.split(":") if entry[:1] == "/"]
 
 
 def _place(name: str, environ: Mapping[str, str]) -> str:

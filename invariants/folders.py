@@ -12,14 +12,20 @@ import os
 import re
 import stat
 from collections.abc import Collection, Iterator, Mapping
-from typing import Any, NamedTuple
+from functools import partial
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from invariants.access import user_name
 from invariants.documents import Unreadable, read_object
 from invariants.finding import Finding, quoted
 from invariants.fixes import look, noted, set_aside
+from invariants.inputs import Input, Part
 from invariants.model import Inventory, Session
 from invariants.places import is_same_place
+from invariants.programs import keeps_turns
+
+if TYPE_CHECKING:
+    from invariants.judges import Judges
 
 INVARIANT = "session_folder_is_writable"
 PROJECTS = "projects"
@@ -145,6 +151,20 @@ def _is_of(record: Mapping[str, Any], before: str, directory: str) -> bool:
     return record.get("identity") == [there.st_dev, there.st_ino] or is_same_place(
         before, directory
     )
+
+
+def inputs(inventory: Inventory, environ: Mapping[str, str]) -> Iterator[Input]:
+    """Yield what is read to tell whether what is kept of the sessions can be written."""
+    for session in filter(keeps_turns, inventory.sessions):
+        part = Part(session.name, partial(_stored, session), "the conversation on record")
+        record = record_path(inventory.settings.state, RECORDS, session.name)
+        yield Input(record, part, content=True)
+        yield Input(session.directory)
+        yield from (Input(store.path) for store in stores(inventory, session))
+
+
+def _stored(session: Session, judges: Judges) -> object:
+    return [store.path for store in stores(judges.inventory, session)]
 
 
 def judge_folders(

@@ -2,15 +2,25 @@
 
 import os
 import stat
+from collections.abc import Iterator, Mapping
 from typing import NamedTuple
 
-from invariants.access import other_writers, user_name
+from invariants.access import DATABASES, other_writers, user_name
 from invariants.finding import Finding, quoted
 from invariants.fixes import look, set_aside
-from invariants.model import Account
+from invariants.inputs import Input
+from invariants.model import Account, Inventory
 from invariants.places import Places, home_of
 
 INVARIANT = "home_is_usable"
+
+
+def inputs(inventory: Inventory, environ: Mapping[str, str]) -> Iterator[Input]:
+    """Yield what is read to judge the homes: each home, and who can write to it."""
+    for account in inventory.accounts:
+        yield Input(account.home)
+    for path in DATABASES:
+        yield Input(path, content=True)
 
 
 class HomeFault(NamedTuple):

@@ -3,16 +3,36 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Mapping
+from functools import partial
+from typing import TYPE_CHECKING
 
-from invariants.client import CREDENTIALS, Clients, ClientState
+from invariants.client import CREDENTIALS, Clients, ClientState, states_of
 from invariants.documents import Unreadable
 from invariants.finding import Finding
 from invariants.fixes import noted
-from invariants.model import Account
+from invariants.inputs import Input, Part
+from invariants.model import Account, Inventory
 from invariants.readiness import home_assignment, unreadable
 
+if TYPE_CHECKING:
+    from invariants.judges import Judges
+
 INVARIANT = "login_is_its_own"
+
+
+def inputs(inventory: Inventory, environ: Mapping[str, str]) -> Iterator[Input]:
+    """Yield what is read to tell the logins apart."""
+    for account in inventory.accounts:
+        words = "the ids of the login, and whether another home has its tokens"
+        part = Part(account.name, partial(_login, account), words)
+        for path in (*states_of(account), os.path.join(account.home, CREDENTIALS)):
+            yield Input(path, part, content=True)
+
+
+def _login(account: Account, judges: Judges) -> object:
+    state = judges.clients.state(account)
+    return state.login, state.organization, judges.identity.judge(account)
 
 
 class Identity:

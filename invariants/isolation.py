@@ -4,14 +4,20 @@ from __future__ import annotations
 
 import os
 import stat
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Mapping
+from functools import partial
+from typing import TYPE_CHECKING
 
-from invariants.access import other_writers, user_name
+from invariants.access import DATABASES, other_writers, user_name
 from invariants.client import CREDENTIALS, STATE
 from invariants.documents import DANGLING, NO_FILE
 from invariants.finding import Finding, quoted
 from invariants.fixes import look, noted, set_aside
-from invariants.model import Account
+from invariants.inputs import Input, Part
+from invariants.model import Account, Inventory
+
+if TYPE_CHECKING:
+    from invariants.judges import Judges
 
 INVARIANT = "login_is_isolated"
 OWN_FILES = (CREDENTIALS, STATE)
@@ -20,8 +26,23 @@ OWN_FILES = (CREDENTIALS, STATE)
 _Id = tuple[int, int]
 
 
+def inputs(inventory: Inventory, environ: Mapping[str, str]) -> Iterator[Input]:
+    """Yield what is read to judge the files of logins: no content, only what each file is."""
+    for account in inventory.accounts:
+        for name in OWN_FILES:
+            value = partial(_judged, account, name)
+            part = Part(f"{account.name} {name}", value, "kind, owner, mode and number of names")
+            yield Input(os.path.join(account.home, name), part)
+    for path in DATABASES:
+        yield Input(path, content=True)
+
+
+def _judged(account: Account, name: str, judges: Judges) -> object:
+    return judges.isolation.judge(account, name)
+
+
 class Isolation:
-    """Judges the files of logins by their status alone: none is opened.
+    """Judges the files of logins by their status alone, each once: none is opened.
 
     Of two accounts that have one file the later one tells.
     """
@@ -30,6 +51,7 @@ class Isolation:
         """Take all accounts of the inventory."""
         self._accounts = list(accounts)
         self._known: dict[str, dict[_Id, list[Account]]] = {}
+        self._findings: dict[str, Finding | None] = {}
 
     def judge(self, account: Account, name: str) -> Finding | None:
         """Return what is wrong with the file *name* of *account*'s home, or None.
@@ -37,6 +59,11 @@ class Isolation:
         A file that is not there is right: the account is not logged in, or never was used.
         """
         path = os.path.join(account.home, name)
+        if path not in self._findings:
+            self._findings[path] = self._judge(account, path)
+        return self._findings[path]
+
+    def _judge(self, account: Account, path: str) -> Finding | None:
         try:
             status = os.lstat(path)
         except (FileNotFoundError, NotADirectoryError):

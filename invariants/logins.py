@@ -2,18 +2,53 @@
 
 from __future__ import annotations
 
+import os
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from functools import partial
+from typing import TYPE_CHECKING
 
-from invariants.client import KEYS, PROVIDERS, Clients
+from invariants.client import (
+    CREDENTIALS,
+    KEYS,
+    PROVIDERS,
+    Clients,
+    managed_inputs,
+    project_settings,
+    settings_of,
+    states_of,
+)
 from invariants.finding import Finding
-from invariants.model import Account, Session
+from invariants.inputs import Input, Part
+from invariants.model import Account, Inventory, Session
 from invariants.opening import open_at_once
-from invariants.programs import session_program
+from invariants.programs import runs_claude, session_program
 from invariants.readiness import judge_login
+
+if TYPE_CHECKING:
+    from invariants.judges import Judges
 
 _MAX_SCRIPT = 65536
 _SHELL = re.compile(rb"#!\s*\S*/(env\s+)?(\S*/)?(sh|bash|dash|ksh|zsh)\b")
+
+
+def inputs(inventory: Inventory, environ: Mapping[str, str]) -> Iterator[Input]:
+    """Yield what is read to tell whether the accounts of sessions are logged in."""
+    for session in filter(runs_claude, inventory.sessions):
+        for account in inventory.accounts_named(session):
+            value = partial(_judged, account, session)
+            words = "whether there is a login, a key, a helper or a provider"
+            part = Part(f"{account.name} {session.name}", value, words)
+            places = [*states_of(account), settings_of(account), *project_settings(session)]
+            program = session_program(session, environ)
+            places += [os.path.join(account.home, CREDENTIALS), *([program] if program else [])]
+            for path in places:
+                yield Input(path, part, content=True)
+            yield from managed_inputs(part)
+
+
+def _judged(account: Account, session: Session, judges: Judges) -> object:
+    return judge_session_login(account, session, judges.option, judges.clients, os.environ)
 
 
 def judge_session_login(

@@ -4,17 +4,34 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping
-from typing import Any
+from functools import partial
+from typing import TYPE_CHECKING, Any
 
 from invariants.client import Clients, settings_of
 from invariants.documents import Unreadable
 from invariants.finding import Finding
 from invariants.fixes import look
-from invariants.model import Account
+from invariants.inputs import Input, Part
+from invariants.model import Account, Inventory
 from invariants.readiness import unreadable
+
+if TYPE_CHECKING:
+    from invariants.judges import Judges
 
 INVARIANT = "settings_are_equal"
 _LISTED = 5
+
+
+def inputs(inventory: Inventory, environ: Mapping[str, str]) -> Iterator[Input]:
+    """Yield what is read to compare the settings, if the inventory asks for that."""
+    if inventory.demands.parity:
+        for account in inventory.accounts:
+            part = Part(account.name, partial(_compared, account), "hooks and permissions")
+            yield Input(settings_of(account), part, content=True)
+
+
+def _compared(account: Account, judges: Judges) -> object:
+    return _flat(account, judges.clients)
 
 
 class Parity:

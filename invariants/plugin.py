@@ -20,7 +20,9 @@ if TYPE_CHECKING:
 INVENTORY = pytest.StashKey[Inventory]()
 """The inventory under test. Whoever puts one here before the collection spares the file a read."""
 
-_VM = pytest.StashKey[Vm]()
+VM = pytest.StashKey[Vm]()
+"""The VM as this run judges it, once a test has asked for it."""
+
 _ITEMS = pytest.StashKey[Iterable[pytest.Item]]()
 _ERROR = pytest.StashKey[InventoryError]()
 
@@ -43,8 +45,8 @@ def pytest_configure(config: pytest.Config) -> None:
 
     def vm() -> Vm:
         """Return the VM as this run judges it."""
-        config.stash[_VM] = Vm(_inventory(config), config.stash[_ITEMS])
-        return config.stash[_VM]
+        config.stash[VM] = Vm(_inventory(config), config.stash[_ITEMS])
+        return config.stash[VM]
 
     fixtures = ModuleType("claude-failover-vm")
     vars(fixtures)["vm"] = pytest.fixture(scope="session")(vm)
@@ -112,12 +114,12 @@ def inventory(pytestconfig: pytest.Config) -> Inventory:
 @pytest.hookimpl(tryfirst=True)
 def pytest_runtest_call(item: pytest.Item) -> None:
     """Note which check is about to run."""
-    if (shared := item.config.stash.get(_VM, None)) is not None:
+    if (shared := item.config.stash.get(VM, None)) is not None:
         shared.check = item.nodeid
 
 
 def _warned(config: pytest.Config) -> Mapping[str, list["Warned"]]:
-    shared = config.stash.get(_VM, None)
+    shared = config.stash.get(VM, None)
     return {} if shared is None else shared.warned
 
 

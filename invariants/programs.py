@@ -6,7 +6,8 @@ import os
 import re
 from collections.abc import Iterator, Mapping
 
-from invariants.model import Session
+from invariants.inputs import Input
+from invariants.model import Inventory, Session
 
 BACKEND_PROGRAMS: Mapping[str, tuple[str, ...]] = {
     "tmux": ("tmux",),
@@ -25,15 +26,45 @@ def find_program(name: str, directory: str, environ: Mapping[str, str]) -> str |
     ``PATH``. Entries of ``PATH`` that are relative are passed over, since they would mean
     something else in each session.
     """
-    if "/" in name:
-        candidates = [os.path.join(directory, name)]
-    else:
-        path = environ.get("PATH", os.defpath)
-        candidates = [os.path.join(entry, name) for entry in path.split(":") if entry[:1] == "/"]
-    for candidate in candidates:
-        if os.path.isfile(candidate) and os.access(candidate, os.X_OK, effective_ids=True):
+    for candidate in candidates(name, directory, environ):
+        if _is_program(candidate):
             return candidate
     return None
+
+
+def candidates(name: str, directory: str, environ: Mapping[str, str]) -> list[str]:
+    """Return the paths at which the program *name* is looked for, in their order."""
+    if "/" in name:
+        return [os.path.join(directory, name)]
+    path = environ.get("PATH", os.defpath)
+    return [os.path.join(entry, name) for entry in path.split(":") if entry[:1] == "/"]
+
+
+def _is_program(path: str) -> bool:
+    return os.path.isfile(path) and os.access(path, os.X_OK, effective_ids=True)
+
+
+def looked_at(name: str, directory: str, environ: Mapping[str, str]) -> Iterator[Input]:
+    """Yield where :func:`find_program` looks: no further than the first that is there."""
+    for candidate in candidates(name, directory, environ):
+        yield Input(candidate)
+        if _is_program(candidate):
+            return
+
+
+def of_backend(inventory: Inventory, environ: Mapping[str, str]) -> Iterator[Input]:
+    """Yield where the programs of the sessions' backend are looked for, and systemd's socket."""
+    if not inventory.sessions:
+        return
+    if inventory.settings.backend == "auto":
+        yield from looked_at("tmux", "/", environ)
+    backend = chosen_backend(inventory.settings.backend, environ)
+    for program in BACKEND_PROGRAMS[backend]:
+        yield from looked_at(program, "/", environ)
+    if "tmux" in BACKEND_PROGRAMS[backend]:
+        yield Input(socket_directory(os.geteuid()))
+    if backend == "systemd":
+        yield Input(manager_socket(manager_directory(os.geteuid())))
 
 
 def session_program(session: Session, environ: Mapping[str, str]) -> str | None:
@@ -72,9 +103,14 @@ def manager_directory(uid: int) -> str:
     return "/run" if uid == 0 else f"/run/user/{uid}"
 
 
+def manager_socket(directory: str) -> str:
+    """Return the path of the socket that a manager listens at, given its directory."""
+    return f"{directory}/systemd/private"
+
+
 def manager_answers(directory: str) -> bool:
     """Tell whether a manager listens at its own socket, ``systemd/private`` in *directory*."""
-    path = f"{directory}/systemd/private"
+    path = manager_socket(directory)
     if not os.path.exists(path):
         return False
     import socket  # as long to import as all of this module

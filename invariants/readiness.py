@@ -3,27 +3,65 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from functools import partial
 from itertools import pairwise
+from typing import TYPE_CHECKING
 
 from invariants.client import (
     Clients,
     ClientSettings,
     ClientState,
     is_logged_in,
+    managed_inputs,
+    project_settings,
     settings_of,
+    states_of,
 )
 from invariants.documents import Unreadable
 from invariants.finding import Finding, quoted
 from invariants.fixes import look, noted
-from invariants.model import Account, Session
-from invariants.trust import trust_keys
+from invariants.inputs import Input, Part
+from invariants.model import Account, Inventory, Session
+from invariants.programs import asks_questions
+from invariants.trust import read_for_trust
 
-PROJECT_SETTINGS = ("settings.local.json", "settings.json")
-"""Settings of a project, in its ``.claude``; the first that says a thing counts."""
+if TYPE_CHECKING:
+    from invariants.judges import Judges
 
 INVARIANT = "session_can_start_unattended"
 LOGIN = "session_is_logged_in"
+
+
+def inputs(inventory: Inventory, environ: Mapping[str, str]) -> Iterator[Input]:
+    """Yield what is read to tell whether sessions start without a question."""
+    sessions = [session for session in inventory.sessions if asks_questions(session)]
+    started = {
+        account.name: [one for one in sessions if account in inventory.accounts_for(one)]
+        for account in inventory.accounts
+    }
+    for account in inventory.accounts:
+        if not (its := started[account.name]):
+            continue
+        words = "first start, trust for the sessions' directories, the mode that asks nothing"
+        part = Part(account.name, partial(_answers, account, its), words)
+        for path in (*states_of(account), settings_of(account)):
+            yield Input(path, part, content=True)
+        yield from managed_inputs(part)
+    for session in sessions:
+        words = "which directories may be trusted in its place"
+        part = Part(f"of {session.name}", partial(_keys, session), words)
+        yield Input(session.directory)
+        for path in read_for_trust(session.directory):
+            yield Input(path, part, content=True)
+
+
+def _answers(account: Account, sessions: Sequence[Session], judges: Judges) -> object:
+    return [judge_readiness(account, one, judges.option, judges.clients) for one in sessions]
+
+
+def _keys(session: Session, judges: Judges) -> object:
+    return judges.clients.trust_keys(session.directory)
 
 
 def judge_readiness(
@@ -47,7 +85,7 @@ def judge_readiness(
         fix = _start(account, session, session.command[:1])
         return _fault(account, session, "not-onboarded", found, fix)
     try:
-        keys = trust_keys(session.directory)
+        keys = clients.trust_keys(session.directory)
     except OSError as error:
         found = f"{session.directory} is unreadable: {error.strerror}"
         fix = look("namei", "-l", session.directory, note="what on the way cannot be read")
@@ -86,8 +124,9 @@ def judge_login(
     is not asked.
     """
     clients = Clients() if clients is None else clients
+    projects = [] if session is None else project_settings(session)
     try:
-        if is_logged_in(account, clients, environ or {}, *_project_settings(session)):
+        if is_logged_in(account, clients, environ or {}, *projects):
             return None
     except Unreadable as error:
         return unreadable(LOGIN, account, error, session)
@@ -100,13 +139,6 @@ def judge_login(
         found="no login, no API key and no helper that prints one",
         fix=noted(f"{home_assignment(account)} claude", "log in there with /login, then /exit"),
     )
-
-
-def _project_settings(session: Session | None) -> list[str]:
-    if session is None:
-        return []
-    directory = os.path.join(session.directory, ".claude")
-    return [os.path.join(directory, name) for name in PROJECT_SETTINGS]
 
 
 def unreadable(

@@ -1,18 +1,51 @@
 """How long each home lets the shared transcripts live: the shortest time rules all of them."""
 
-import os
-from collections.abc import Iterable
-from typing import NamedTuple
+from __future__ import annotations
 
-from invariants.client import Clients, settings_of
+import os
+from collections.abc import Iterable, Iterator, Mapping
+from functools import partial
+from typing import TYPE_CHECKING, NamedTuple
+
+from invariants.client import Clients, managed_inputs, project_settings, settings_of
 from invariants.documents import Unreadable
 from invariants.finding import Finding
 from invariants.fixes import look
-from invariants.model import Account, Session
-from invariants.readiness import PROJECT_SETTINGS, unreadable
+from invariants.inputs import Input, Part
+from invariants.model import Account, Inventory, Session
+from invariants.programs import runs_claude
+from invariants.readiness import unreadable
+
+if TYPE_CHECKING:
+    from invariants.judges import Judges
 
 HOME, PROJECT = "home_keeps_transcripts", "project_keeps_transcripts"
 DEFAULT_DAYS = 30
+
+
+def inputs(inventory: Inventory, environ: Mapping[str, str]) -> Iterator[Input]:
+    """Yield what is read to compare how long the homes keep transcripts."""
+    yield from map(_setting, map(settings_of, inventory.accounts))
+    yield from managed_inputs(Part("managed", _managed, "cleanupPeriodDays"))
+
+
+def of_projects(inventory: Inventory, environ: Mapping[str, str]) -> Iterator[Input]:
+    """Yield what is read to tell how long the sessions' projects let transcripts live."""
+    yield from inputs(inventory, environ)
+    for session in filter(runs_claude, inventory.sessions):
+        yield from map(_setting, project_settings(session))
+
+
+def _setting(path: str) -> Input:
+    return Input(path, Part(path, partial(_kept, path), "cleanupPeriodDays"), content=True)
+
+
+def _kept(path: str, judges: Judges) -> object:
+    return judges.clients.settings(path).days
+
+
+def _managed(judges: Judges) -> object:
+    return [(path, judges.clients.settings(path).days) for path in judges.clients.managed()]
 
 
 class _Setting(NamedTuple):
@@ -52,8 +85,7 @@ class Retention:
 
     def judge_project(self, session: Session) -> Finding | None:
         """Return why the settings of a session's project cut the transcripts' life, or None."""
-        for name in PROJECT_SETTINGS:
-            path = os.path.join(session.directory, ".claude", name)
+        for path in project_settings(session):
             setting = _Setting(PROJECT, session.account, session.name, path)
             try:
                 if self._clients.settings(path).days is not None:

@@ -4,11 +4,19 @@ from __future__ import annotations
 
 import os
 import stat
+from collections.abc import Iterator, Mapping
 
 from invariants.finding import Finding
-from invariants.model import Session
+from invariants.inputs import Input
+from invariants.model import Inventory, Session
 
 DIRECTORY = "session_directory_exists"
+
+
+def inputs(inventory: Inventory, environ: Mapping[str, str]) -> Iterator[Input]:
+    """Yield what is read to judge the sessions' directories."""
+    for session in inventory.sessions:
+        yield Input(session.directory)
 
 
 def judge_directory(session: Session) -> Finding | None:

@@ -3,17 +3,36 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING
 
-from invariants.background import stopping
+from invariants.background import ROSTER, stopping
 from invariants.conversations import Process, Writer, running, writers
 from invariants.documents import Unreadable
 from invariants.finding import Finding
 from invariants.fixes import look, noted
-from invariants.model import Account
+from invariants.inputs import PROCESSES, Input, Part
+from invariants.model import Account, Inventory
+
+if TYPE_CHECKING:
+    from invariants.judges import Judges
 
 INVARIANT = "conversation_has_one_writer"
 _LISTED = 3
+
+
+def inputs(inventory: Inventory, environ: Mapping[str, str]) -> Iterator[Input]:
+    """Yield what is read to tell who writes the conversations: processes, and the homes' notes."""
+    part = Part("writers", _writers, "which conversations are live in two processes")
+    yield Input(PROCESSES, part)
+    for account in inventory.accounts:
+        yield Input(os.path.join(account.home, "sessions"), part, content=True, names=True)
+        yield Input(os.path.join(account.home, ROSTER), part, content=True)
+        yield Input(os.path.join(account.home, "projects"), part)
+
+
+def _writers(judges: Judges) -> object:
+    return judges.writers
 
 
 def judge_writers(accounts: Sequence[Account], proc: str = "/proc") -> Finding | None:

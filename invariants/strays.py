@@ -4,10 +4,15 @@ from __future__ import annotations
 
 import os
 import stat
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING
 
 from invariants.finding import Finding
-from invariants.model import Account, Link
+from invariants.inputs import Input, Part
+from invariants.model import Account, Inventory, Link
+
+if TYPE_CHECKING:
+    from invariants.judges import Judges
 
 INVARIANT = "no_home_is_left_out"
 _LISTED = 3
@@ -23,6 +28,35 @@ _MARKS = (
 """What Claude Code makes in a home, and hardly anything else beside a directory `projects`."""
 
 _Id = tuple[int, int]
+
+
+def inputs(inventory: Inventory, environ: Mapping[str, str]) -> Iterator[Input]:
+    """Yield what is read to find strays: the directories beside the homes, and what marks a home.
+
+    Of each directory that may become a home, the entry `projects` is read, and the rest only if
+    that is a directory.
+    """
+    accounts, user_home = inventory.accounts, os.path.expanduser("~")
+    part = Part("strays", _strays, "which directories are homes with conversations")
+    for account in accounts:
+        yield Input(account.home)
+        yield Input(os.path.dirname(account.home), part, names=True)
+    for link in inventory.links:
+        yield Input(link.target)
+    yield Input(user_home, part, names=True)
+    known = {_identity(account.home) for account in accounts}
+    for path in dict.fromkeys(_candidates(accounts, user_home)):
+        if _identity(path) in known:
+            continue
+        projects = os.path.join(path, "projects")
+        yield Input(projects, part, names=True)
+        if os.path.isdir(projects):
+            for mark in _MARKS:
+                yield Input(os.path.join(path, mark), part)
+
+
+def _strays(judges: Judges) -> object:
+    return judges.strays
 
 
 def judge_strays(

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import os
 import stat
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping
 from typing import TYPE_CHECKING
 
 from invariants.access import user_name
 from invariants.finding import Finding, quoted
 from invariants.fixes import look, noted, set_aside
-from invariants.model import Link
+from invariants.inputs import Input
+from invariants.model import Inventory, Link
 from invariants.mounts import FSTAB, unmounted
 from invariants.places import Places, target_of
 from invariants.program import around_or_inside
@@ -21,6 +22,17 @@ if TYPE_CHECKING:
     from invariants.warning import Warned
 
 INVARIANT = "target_is_usable"
+
+
+def inputs(inventory: Inventory, environ: Mapping[str, str]) -> Iterator[Input]:
+    """Yield what is read to judge the targets: each, and the homes, of which none may hold it."""
+    for link in inventory.links:
+        yield Input(link.target)
+    for account in inventory.accounts:
+        yield Input(account.home)
+        for link in inventory.links:  # where it leads tells whether a missing target was there
+            yield Input(account.entry(link))
+    yield Input(FSTAB, content=True)
 
 
 class Targets:

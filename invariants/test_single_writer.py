@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from invariants.single_writer import judge_writers
 from invariants.vm import Vm
 
 
@@ -15,5 +14,4 @@ def test_conversation_has_one_writer(vm: Vm) -> None:
     `--session-id`. 2.0.76 shows neither.
     To do: end all of them but one.
     """
-    accounts = vm.inventory.accounts
-    vm.expose(judge_writers([account for account in accounts if vm.reachable(account)]))
+    vm.expose(vm.writers)

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import os
-
-from invariants.strays import judge_strays
 from invariants.vm import Vm
 
 
@@ -16,5 +13,4 @@ def test_no_home_is_left_out(vm: Vm) -> None:
     used). Looked at are directories beside the homes, and `~/.claude…`.
     To do: name it as an account and adopt its `projects`; or switch this off with the reason.
     """
-    accounts, links = vm.inventory.accounts, vm.inventory.links
-    vm.expose(judge_strays(accounts, links, os.path.expanduser("~")))
+    vm.expose(vm.strays)

@@ -27,6 +27,22 @@ def trust_keys(directory: str) -> list[str]:
     return keys if main is None else [*keys, main]
 
 
+def read_for_trust(directory: str) -> Iterator[str]:
+    """Yield the files that :func:`trust_keys` reads for *directory*, as it stands now."""
+    dot_git = ""
+    for path in _up_to_root(os.path.realpath(directory)):
+        dot_git = os.path.join(path, ".git")
+        yield dot_git
+    with suppress(OSError):
+        if (inside := _inside(dot_git)) is None:
+            return
+        for name in ("commondir", "gitdir"):
+            path = os.path.join(inside, name)
+            yield path
+            if (named := _line(path)) is not None:
+                yield os.path.join(inside, named)
+
+
 def _up_to_root(path: str) -> Iterator[str]:
     while True:
         yield path
@@ -45,10 +61,8 @@ def _main_repository(root: str) -> str | None:
     """
     dot_git = os.path.join(root, ".git")
     with suppress(OSError):
-        named = _line(dot_git)
-        if named is None or not named.startswith("gitdir: "):
+        if (inside := _inside(dot_git)) is None:
             return None
-        inside = os.path.join(root, named.removeprefix("gitdir: "))
         common, back = _line(os.path.join(inside, "commondir")), _line(f"{inside}/gitdir")
         if common is None or back is None:
             return None
@@ -58,6 +72,14 @@ def _main_repository(root: str) -> str | None:
         is_dot_git = os.path.basename(repository) == ".git"
         return os.path.dirname(repository) if is_dot_git else repository
     return None
+
+
+def _inside(dot_git: str) -> str | None:
+    """Return the directory that a worktree's ``.git`` names, or None."""
+    named = _line(dot_git)
+    if named is None or not named.startswith("gitdir: "):
+        return None
+    return os.path.join(os.path.dirname(dot_git), named.removeprefix("gitdir: "))
 
 
 def _line(path: str) -> str | None:

@@ -1,22 +1,14 @@
 """The VM as one run of pytest judges it: what all its tests share."""
 
-import os
 from collections.abc import Iterable
-from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from invariants.client import MANAGED, Clients
+from invariants.client import MANAGED
 from invariants.finding import Finding
-from invariants.homes import Homes
-from invariants.identity import Identity
-from invariants.inventory import Account, Inventory, inventory_option
-from invariants.isolation import Isolation
-from invariants.parity import Parity
-from invariants.places import Places
-from invariants.retention import Retention
-from invariants.targets import Targets
+from invariants.inventory import Account, Inventory
+from invariants.judges import Judges
 
 if TYPE_CHECKING:
     from invariants.warning import Warned  # loaded only by a check that has something to warn of
@@ -34,7 +26,7 @@ class Broken(pytest.fail.Exception):  # type: ignore[name-defined,misc]  # pytes
         self.finding = finding
 
 
-class Vm:
+class Vm(Judges):
     """The inventory, its judges, and who has told what: one for a run, given to each test.
 
     A judge is made, and looks at the VM, when it is first asked. One object rather than a fixture
@@ -43,7 +35,7 @@ class Vm:
 
     def __init__(self, inventory: Inventory, items: Iterable[pytest.Item]) -> None:
         """Take the inventory under test, and the tests of this run: ``-k`` may leave some out."""
-        self.inventory = inventory
+        super().__init__(inventory)
         self.check = ""
         """The node id of the test that runs."""
         self.warned: dict[str, list[Warned]] = {}
@@ -61,61 +53,15 @@ class Vm:
         self.judged_homes, self.judged_targets, self.judged_directories = names.values()
         """The names of those whose home, target or directory has its own check in this run."""
 
-    @cached_property
-    def option(self) -> str:
-        """What a pasted ``launcher`` command needs to reach the same inventory."""
-        return inventory_option(self.inventory.path, os.environ)
-
-    @cached_property
-    def places(self) -> Places:
-        """The places of all homes and targets, whichever of them are checked in this run."""
-        return Places(self.inventory.accounts, self.inventory.links)
-
-    @cached_property
-    def homes(self) -> Homes:
-        """The judge of homes."""
-        return Homes(self.option, self.places)
-
-    @cached_property
-    def targets(self) -> Targets:
-        """The judge of targets."""
-        return Targets(self.option, self.places)
-
-    @cached_property
-    def clients(self) -> Clients:
-        """What reads Claude Code's files in the homes."""
-        return Clients()
-
-    @cached_property
-    def identity(self) -> Identity:
-        """The judge of logins."""
-        return Identity(self.inventory.accounts, self.clients)
-
-    @cached_property
-    def isolation(self) -> Isolation:
-        """The judge of the files of logins."""
-        return Isolation(self.inventory.accounts)
-
-    @cached_property
-    def parity(self) -> Parity:
-        """The judge of settings."""
-        return Parity(self.inventory.accounts[0], self.clients)
-
-    @cached_property
-    def retention(self) -> Retention:
-        """The judge of how long transcripts live."""
-        days = self.inventory.demands.retention_days
-        return Retention(self.inventory.accounts, self.clients, days)
-
     def reachable(self, account: Account) -> bool:
-        """Tell whether anything in an account's home can be judged.
+        """Return whether anything in an account's home can be judged.
 
-        Where not, the home's own check tells why; that is raised where this run has no such check.
+        If not, the home's own check says why; that is raised here if this run has no such check.
         """
-        fault = self.homes.fault(account)
-        if fault is None or not fault.hides_entries:
+        if super().reachable(account):
             return True
-        if account.name not in self.judged_homes:
+        fault = self.homes.fault(account)
+        if fault is not None and account.name not in self.judged_homes:
             raise Broken(fault.finding)
         return False
 
