@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import pickle
+import select
 import signal
 from collections.abc import Callable, Iterable
 from contextlib import ExitStack
@@ -46,6 +47,12 @@ class Look(Generic[_Result]):
             except OSError as error:
                 raise _failed(error) from error
             undo.pop_all()
+
+    def has_ended(self) -> bool:
+        """Return whether the child has ended, so that there is a result or never will be."""
+        poller = select.poll()
+        poller.register(self.descriptor, select.POLLIN)
+        return bool(poller.poll(0))
 
     def result(self) -> _Result:
         """Return what the call returned, once the child has ended or its time is over.

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from typing import TypeVar
 
 from inotify_simple import INotify, flags
 
@@ -10,14 +11,17 @@ from launcher.bounded import Look
 from launcher.watch import mounts
 from launcher.watch.mounts import Mounts
 from launcher.watch.subjects import Concern, Subject
-from launcher.watch.trace import Trace, trace
+from launcher.watch.trace import ANY_CONTENT, ANY_NAME, Trace, trace
 
 SECONDS = 0.5
 """How long setting the watches may take: a dead mount on the way hangs whoever looks at it."""
 
 _LOST = flags.Q_OVERFLOW
 _GONE = flags.IGNORED | flags.UNMOUNT
+_RENAMED = flags.CREATE | flags.DELETE | flags.MOVED_FROM | flags.MOVED_TO
 _EVERYTHING = frozenset({Concern.VM, Concern.INVENTORY})
+
+_Result = TypeVar("_Result")
 
 
 class Changes:
@@ -45,16 +49,39 @@ class Changes:
         """Why some of the subjects cannot be watched, or None."""
         return self._trace.blind
 
+    @property
+    def processes(self) -> frozenset[str]:
+        """What the processes of the machine are about: of these nothing is heard here."""
+        return frozenset(self._trace.processes)
+
     def look(self, subjects: Iterable[Subject]) -> Look[Trace]:
         """Begin to watch *subjects*, in a child that shares the inotify descriptor.
 
-        Only the child goes through them: it may be given up on.
+        Only the child goes through *subjects*, which may look at the disk: it may be given up on.
         """
         self._mounts.take()
         self._table = mounts.table()
         return Look(
             lambda: trace(subjects, self._inotify.add_watch), SECONDS, [self._inotify.fileno()]
         )
+
+    def glance(
+        self, subjects: Iterable[Subject], call: Callable[[], _Result]
+    ) -> Look[tuple[Trace, _Result]]:
+        """Begin to watch *subjects* anew, beside all others, and then to *call*, in a child.
+
+        Give the trace of its result to :meth:`add`.
+        """
+        return Look(
+            lambda: (trace(subjects, self._inotify.add_watch), call()),
+            SECONDS,
+            [self._inotify.fileno()],
+        )
+
+    def add(self, more: Trace) -> None:
+        """Take over what :meth:`glance` has set, and keep all that was watched before."""
+        self._trace.add(more)
+        self._watched |= set(more.names)
 
     def settle(self, look: Look[Trace]) -> None:
         """Take over what *look* has set, and let go of what it did not need any more.
@@ -69,9 +96,9 @@ class Changes:
                 pass  # its directory is gone, and the watch with it
         self._watched = set(self._trace.names)
 
-    def take(self) -> frozenset[Concern]:
-        """Return what has changed since the last call, nothing where that concerns nobody."""
-        seen: set[Concern] = set()
+    def take(self) -> frozenset[str]:
+        """Return what has changed since the last call: concerns, and keys of parts."""
+        seen: set[str] = set()
         for event in self._inotify.read(timeout=0):
             if event.mask & _LOST:
                 seen |= _EVERYTHING
@@ -85,7 +112,9 @@ class Changes:
             elif event.name == "":
                 seen = seen.union(*names.values())
             else:
-                seen |= names.get(event.name, set())
+                seen |= names.get(event.name, set()) | names.get(ANY_CONTENT, set())
+                if event.mask & _RENAMED:
+                    seen |= names.get(ANY_NAME, set())
         if self._have_mounts_changed():
             seen |= _EVERYTHING
         return frozenset(seen)

@@ -12,20 +12,30 @@ import time
 from typing import Any
 
 from invariants.checks import expected_checks
-from invariants.plugin import INVENTORY
+from invariants.declared import counted
+from invariants.plugin import INVENTORY, VM
 from launcher.child import word_to_go_on
 
 OTHERWISE = 75
 """The exit status of a child that has collected what is not called for any more."""
 
 
+PARTS = "parts"
+"""The key of the document under which it says what it has judged, for the watch alone."""
+
+
 class Held:
-    """A plugin of pytest's that waits on *word*, a descriptor, before the first test."""
+    """A plugin of pytest's that waits on *word*, a descriptor, before the first test.
+
+    It adds to the document what of each input counted for this run: the digests of the parts
+    that are declared (:mod:`invariants.declared`).
+    """
 
     def __init__(self, word: int) -> None:
         self._word = word
         self._begun = 0.0
         self._collected: list[str] = []
+        self._stash: Any = {}
 
     def pytest_sessionstart(self, session: Any) -> None:
         """Note what is called for as the collection begins."""
@@ -33,6 +43,7 @@ class Held:
 
     def pytest_runtestloop(self, session: Any) -> None:
         """Wait for the word; end where it does not come, or is about other checks by now."""
+        self._stash = session.config.stash
         if word_to_go_on(self._word) is None:
             os._exit(0)
         self._begun = time.time()
@@ -40,7 +51,10 @@ class Held:
             os._exit(OTHERWISE)
 
     def pytest_json_modifyreport(self, json_report: dict[str, Any]) -> None:
-        """Count the run from the word on."""
+        """Count the run from the word on, and say what was judged."""
+        if VM in self._stash:
+            parts = counted(self._stash[INVENTORY], os.environ, self._stash[VM])
+            json_report[PARTS] = parts
         json_report["duration"] = time.time() - self._begun
 
 

@@ -17,9 +17,12 @@ from time import monotonic
 from types import FrameType
 from typing import Self
 
+from invariants.conversations import Process, clients
+from invariants.declared import invariant_of
 from invariants.inventory import Inventory, InventoryError
 from invariants.schema import DEFAULT_STATE
 from launcher import boot, report
+from launcher.early import gate_environment
 from launcher.errors import Locked, NotJudged
 from launcher.gate import judged
 from launcher.interrupts import Interrupts
@@ -35,6 +38,8 @@ from launcher.watch import ENDED
 from launcher.watch.changes import Changes
 from launcher.watch.claim import Claim
 from launcher.watch.code import Code
+from launcher.watch.glances import PATIENCE, Glances
+from launcher.watch.held import PARTS
 from launcher.watch.runs import Runs
 from launcher.watch.seen import Seen
 from launcher.watch.starts import Starts
@@ -86,6 +91,10 @@ class Service:
         self._problem: InventoryError | None = None
         self._keeper = identify(os.getpid())
         self._changes = Changes()
+        self._glances = Glances(self._changes, gate_environment(environ))
+        self._clients: frozenset[Process] = frozenset()
+        self._clients_at = 0.0
+        self._are_doubled = False
         self._runs = Runs(environ, self._wait)
         self._telling = Telling(environ, say, self._keeper, warn or say)
         self._starts = Starts()
@@ -109,6 +118,7 @@ class Service:
     def __exit__(self, *_: object) -> None:
         self._telling.close()
         self._runs.close()
+        self._glances.close()
         self._changes.close()
         signal.signal(signal.SIGHUP, self._before)
         for descriptor in self._wake:
@@ -147,8 +157,9 @@ class Service:
         while True:
             self._duties()
             now = monotonic()
-            polled = [*descriptors, self._wake[0], *self._telling.hook.descriptors]
-            heard = self._changes.descriptors if self._hears else []
+            looked = self._glances.descriptors
+            polled = [*descriptors, self._wake[0], *self._telling.hook.descriptors, *looked]
+            heard = self._changes.descriptors if self._hears and not looked else []
             nearest = min(until, now + _TICK, *self._limits(now))
             ready = self._interrupts.poll([*polled, *heard], max(0.0, nearest - now))
             if any(descriptor in ready for descriptor in heard):
@@ -165,7 +176,9 @@ class Service:
         return self._wait(descriptors, monotonic() + seconds)
 
     def _limits(self, now: float) -> Iterator[float]:
-        yield now + _TICK
+        yield self._clients_at + _TICK
+        if self._hears and self._glances.limit is not None:
+            yield self._glances.limit
         if self._telling.hook.limit is not None:
             yield self._telling.hook.limit
         if self._oldest is not None and self._telling.may_be_green:
@@ -175,6 +188,8 @@ class Service:
         self._telling.hook.turn()
         self._telling.renew(self._inventory)
         self._also()
+        self._look_at_processes()
+        self._glance()
         if monotonic() >= self._claimed + _TICK and not self._claim.stands():
             self._keep_claim()
         if self._telling.notify.watchdog is not None and monotonic() >= self._alive_at:
@@ -189,10 +204,41 @@ class Service:
     @property
     def _oldest(self) -> float | None:
         """When the first change was that the published report does not know of."""
-        return min((at for at in (self._since, self._judging) if at is not None), default=None)
+        times = (self._since, self._judging, self._glances.oldest)
+        return min((at for at in times if at is not None), default=None)
+
+    def _look_at_processes(self) -> None:
+        """Once a second: inotify does not tell of processes."""
+        if monotonic() < self._clients_at + _TICK:
+            return
+        self._clients_at = monotonic()
+        if not self._changes.processes:
+            return
+        before = self._clients
+        try:
+            self._clients = clients()
+        except OSError:
+            self._clients = frozenset()
+        if self._clients != before or self._are_doubled:
+            self._glances.touch(self._changes.processes)
+
+    def _glance(self) -> None:
+        """Go on with looking at what has changed, and have it judged if that counts."""
+        self._count(self._glances.turn(self._inventory, may_begin=self._hears))
+
+    def _count(self, changed: float | None) -> None:
+        """Have judged what *changed* at that time, if it did."""
+        if changed is not None:
+            self._latest = monotonic()
+            self._since = min(changed, self._since or changed)
 
     def _hear(self) -> None:
+        if self._glances.descriptors:
+            return  # until it has told what it watches
         concerns = self._changes.take()
+        parts = concerns - frozenset(Concern)
+        self._glances.touch(parts - self._changes.processes)
+        self._glances.touch(parts & self._changes.processes, PATIENCE)
         if Concern.INVENTORY in concerns:
             self._reload = True
         if concerns & {Concern.INVENTORY, Concern.VM}:
@@ -226,16 +272,18 @@ class Service:
         self._due = _boottime() + self._interval()
         with self._locked() as trouble:
             self._inventory = placed(self._inventory)  # a session may have been switched
+            self._glances.close()
             self._hear()
             if not self._reload:
                 self._judging, self._since = self._oldest, None
+            self._glances.begin()
             try:
                 self._watch()
                 if trouble is not None:
-                    self._publish(self._unknown(trouble), [])
+                    self._not_judged(trouble)
                 elif self._problem is not None:
                     problems = "; ".join(self._problem.problems)
-                    self._publish(self._unknown(f"the inventory is wrong: {problems}"), [])
+                    self._not_judged(f"the inventory is wrong: {problems}")
                 else:
                     self._judge()
             finally:
@@ -249,7 +297,7 @@ class Service:
         """Set the watches anew. What happens from here on is heard of."""
         self._hears = False
         try:
-            look = self._changes.look(subjects(self._inventory))
+            look = self._changes.look(subjects(self._inventory, gate_environment(self._environ)))
             try:
                 self._wait([look.descriptor], look.limit)
                 self._changes.settle(look)
@@ -338,15 +386,23 @@ class Service:
             gate = judged(inventory, self._environ, outcome, started, seconds, self)
             gate = second.confirmed(gate, self._wait)
             statuses = sessions.statuses(gate.verdict.colour, self._wait)
+        self._count(self._glances.judged(gate.document.pop(PARTS, {})))
+        self._are_doubled = self._is_about_processes(gate.verdict)
         self._hear()
         green = gate.verdict.colour is Colour.GREEN
-        if green and self._since is not None and monotonic() - self._since > OVERTAKEN:
+        times = (self._since, self._glances.oldest)
+        overtaken = min((at for at in times if at is not None), default=None)
+        if green and overtaken is not None and monotonic() - overtaken > OVERTAKEN:
             # It may be the truth of a moment ago; the next turn, at once, tells.
             self._since = self._oldest
         elif green and self._ensure and (due := self._starts.due(statuses)):
             self._start(gate, due)
         else:
             self._publish(gate.with_seen(sessions.warnings), statuses)
+
+    def _is_about_processes(self, verdict: Verdict) -> bool:
+        names = {invariant_of(part) for part in self._changes.processes}
+        return any(failure.finding.invariant in names for failure in verdict.failures)
 
     def _outcome(self, meanwhile: Callable[[], None]) -> Run | Exception:
         try:
@@ -387,9 +443,10 @@ class Service:
 
     # Publishing.
 
-    def _unknown(self, reason: str) -> Gate:
+    def _not_judged(self, reason: str) -> None:
+        self._glances.judged({})
         now = time.time()
-        return Gate(Verdict(Colour.UNKNOWN, reason), {}, now, now)
+        self._publish(Gate(Verdict(Colour.UNKNOWN, reason), {}, now, now), [])
 
     def _publish(self, gate: Gate, statuses: Iterable[SessionStatus]) -> None:
         self._published(self._telling.publish(self._inventory, gate, statuses))

@@ -1,20 +1,17 @@
-"""What the invariants look at, as paths: what the watcher has to hear of when it changes."""
+"""What the watch looks at: what the invariants declare to read, the inventory and the report."""
 
 from __future__ import annotations
 
-import os
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
-from invariants.client import CREDENTIALS, LEGACY_STATE, SETTINGS, STATE
-from invariants.folders import RECORDS, record_path, stores
+from invariants.declared import declared, invariant_of, key
 from invariants.inventory import Inventory
-from invariants.programs import keeps_turns
 
 
 class Concern(StrEnum):
-    """What a change of a path means for the watcher."""
+    """What a change of a path means for the watch, if it does not concern a part of an input."""
 
     VM = "vm"
     INVENTORY = "inventory"
@@ -23,43 +20,34 @@ class Concern(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Subject:
-    """A path: what it leads to, its place and its attributes; with ``content`` what it holds too.
+    """A path: what it leads to, its place and its attributes.
 
-    What lies inside a directory is not part of it: transcripts change all the time.
+    With ``content`` what it holds belongs to it too, or what the files directly in it hold; with
+    ``names`` which names a directory has. ``about`` is what a change means: a :class:`Concern`, or
+    the key of a part (:func:`invariants.declared.key`), which says whether the change counts.
     """
 
     path: str
-    concern: Concern = Concern.VM
+    about: str = Concern.VM
     content: bool = False
+    names: bool = False
 
 
-DOCUMENTS = (STATE, LEGACY_STATE, CREDENTIALS, SETTINGS)
-"""Files of a home whose content an invariant reads; whoever adds one names it here."""
-
-
-def subjects(inventory: Inventory) -> Iterator[Subject]:
+def subjects(
+    inventory: Inventory, environ: Mapping[str, str], only: Collection[str] | None = None
+) -> Iterator[Subject]:
     """Yield all that the verdict on *inventory* depends on, the file and its report included.
 
-    To name what is kept of a session its directory is looked at, which hangs on a dead mount: the
-    caller bounds it.
+    *only* names the parts that are asked for. Some subjects depend on what is on the disk, so
+    that this may hang where a mount does.
     """
-    for account in inventory.accounts:
-        yield Subject(account.home)
-        for name in DOCUMENTS:
-            yield Subject(os.path.join(account.home, name), content=True)
-        for link in inventory.links:
-            yield Subject(account.entry(link))
-    for link in inventory.links:
-        yield Subject(link.target)
-    for session in inventory.sessions:
-        yield Subject(session.directory)
-        if session.command[0].startswith("/"):
-            yield Subject(session.command[0])
-        if keeps_turns(session):
-            record = record_path(inventory.settings.state, RECORDS, session.name)
-            yield Subject(record, content=True)
-            yield from (Subject(store.path) for store in stores(inventory, session))
-    for directory in inventory.settings.invariants:
-        yield Subject(directory)
-    yield Subject(inventory.path, Concern.INVENTORY, content=True)
-    yield Subject(inventory.settings.report, Concern.REPORT, content=True)
+    invariants = None if only is None else {invariant_of(name) for name in only}
+    for invariant, one in declared(inventory, environ, invariants):
+        about = Concern.VM if one.part is None else key(invariant, one.part)
+        if only is None or about in only:
+            yield Subject(one.path, about, one.content, one.names)
+    if only is None:
+        for directory in inventory.settings.invariants:
+            yield Subject(directory, content=True, names=True)
+        yield Subject(inventory.path, Concern.INVENTORY, content=True)
+        yield Subject(inventory.settings.report, Concern.REPORT, content=True)

@@ -3,7 +3,8 @@
 A path changes its meaning with any component: a directory above it that is renamed, a symlink on
 the way that is turned. So each directory on the way is watched for the one name that matters
 there (inotify(7) tells of a directory's entries, and never of what lies deeper). A watch is set
-before what it is about is read, so that no change falls between the two.
+before what it is about is read, so that no change falls between the two. What a path leads to is
+watched itself as well: a file may have another name, by which it is changed or linked again.
 """
 
 from __future__ import annotations
@@ -16,13 +17,19 @@ from dataclasses import dataclass, field
 
 from inotify_simple import flags
 
-from launcher.watch.subjects import Concern, Subject
+from invariants.inputs import PROCESSES
+from launcher.watch.subjects import Subject
+
+ANY_NAME = "/"
+"""In place of a name: whatever appears in a directory, vanishes or is renamed."""
+ANY_CONTENT = "//"
+"""In place of a name: the same, and whatever is written to a file of the directory."""
 
 _HOPS = 40  # the kernel's own limit, path_resolution(7)
-_ALWAYS = flags.ONLYDIR | flags.MASK_ADD | flags.EXCL_UNLINK
-_SELF = _ALWAYS | flags.ATTRIB | flags.DELETE_SELF | flags.MOVE_SELF
+_FILE = flags.MASK_ADD | flags.EXCL_UNLINK | flags.ATTRIB | flags.DELETE_SELF | flags.MOVE_SELF
+_SELF = _FILE | flags.ONLYDIR
 _ENTRIES = _SELF | flags.CREATE | flags.DELETE | flags.MOVED_FROM | flags.MOVED_TO
-_CONTENT = _ENTRIES | flags.CLOSE_WRITE | flags.MODIFY
+_WRITTEN = flags.CLOSE_WRITE | flags.MODIFY
 _FULL = frozenset({errno.ENOSPC, errno.ENOMEM})
 
 Add = Callable[[str, int], int]
@@ -31,22 +38,36 @@ Add = Callable[[str, int], int]
 
 @dataclass(slots=True)
 class Trace:
-    """What is watched: by watch descriptor the names that matter, and what for; and the places.
+    """What is watched: by watch descriptor the names that matter, and what each is about.
 
-    The name ``""`` is the directory itself. ``places`` are the paths without symlinks that were
-    passed, for mounts. ``blind`` says why a directory could not be watched, where one could not.
+    The name ``""`` is the directory or file itself. ``places`` are the paths without symlinks that
+    were passed, for mounts. ``processes`` is what the processes of the machine are about. ``blind``
+    says why a directory could not be watched, where one could not.
     """
 
-    names: dict[int, dict[str, set[Concern]]] = field(default_factory=dict)
+    names: dict[int, dict[str, set[str]]] = field(default_factory=dict)
     places: set[str] = field(default_factory=set)
+    processes: set[str] = field(default_factory=set)
     blind: str | None = None
+
+    def add(self, more: Trace) -> None:
+        """Take in what *more* watches."""
+        for descriptor, names in more.names.items():
+            for name, about in names.items():
+                self.names.setdefault(descriptor, {}).setdefault(name, set()).update(about)
+        self.places |= more.places
+        self.processes |= more.processes
+        self.blind = more.blind or self.blind
 
 
 def trace(subjects: Iterable[Subject], add: Add) -> Trace:
     """Watch all that the meaning of *subjects* depends on, by *add*; return what that is."""
     walk = _Walk(add)
     for subject in subjects:
-        walk.follow(subject)
+        if subject.path == PROCESSES:
+            walk.trace.processes.add(subject.about)
+        else:
+            walk.follow(subject)
     return walk.trace
 
 
@@ -54,7 +75,8 @@ class _Walk:
     def __init__(self, add: Add) -> None:
         self.trace = Trace()
         self._add = add
-        self._seen: dict[tuple[str, str, Concern], str | bool] = {}
+        self._watched: dict[str, tuple[int, int | None]] = {}  # the mask and the descriptor
+        self._found: dict[str, str | bool | None] = {}
 
     def follow(self, subject: Subject) -> None:
         """Go the way of a path as the kernel does, watching each directory that is passed."""
@@ -67,13 +89,12 @@ class _Walk:
                 continue
             if name in (".", ""):
                 continue
-            last = not rest
-            key = (here, name, subject.concern)
-            if key not in self._seen or (last and subject.content):
-                mask = _CONTENT if last and subject.content else _ENTRIES
-                self._watch(here, name, mask, subject.concern)
-                self._seen[key] = _looked(os.path.join(here, name))
-            found = self._seen[key]
+            is_content = subject.content and not rest
+            self._watch(here, name, _ENTRIES | (_WRITTEN if is_content else 0), subject)
+            path = os.path.join(here, name)
+            if path not in self._found:
+                self._found[path] = _looked(path)
+            found = self._found[path]
             if isinstance(found, str):
                 hops += 1
                 if hops > _HOPS:
@@ -82,28 +103,38 @@ class _Walk:
                     here = "/"
                 rest += reversed(found.split("/"))
             elif found:
-                here = os.path.join(here, name)
+                here = path
             else:
-                self.trace.places.add(os.path.join(here, name))
+                self.trace.places.add(path)
+                if found is False and not rest:
+                    mask = _FILE | (_WRITTEN if is_content else 0) | flags.DONT_FOLLOW
+                    self._watch(path, "", mask, subject)
                 return
-        self._watch(here, "", _SELF, subject.concern)
+        self._watch(here, "", _SELF, subject)
+        if subject.content:
+            self._watch(here, ANY_CONTENT, _ENTRIES | _WRITTEN, subject)
+        elif subject.names:
+            self._watch(here, ANY_NAME, _ENTRIES, subject)
 
-    def _watch(self, directory: str, name: str, mask: int, concern: Concern) -> None:
-        self.trace.places.add(directory)
-        try:
-            descriptor = self._add(directory, mask)
-        except OSError as error:
-            # One that may not be read, or is gone again, is seen by the watch above it.
-            if error.errno in _FULL:
-                self.trace.blind = f"{directory} cannot be watched: {error.strerror}"
-            return
-        self.trace.names.setdefault(descriptor, {}).setdefault(name, set()).add(concern)
+    def _watch(self, path: str, name: str, mask: int, subject: Subject) -> None:
+        self.trace.places.add(path)
+        before, descriptor = self._watched.get(path, (0, None))
+        if mask & ~before:
+            try:
+                descriptor = self._add(path, mask)
+            except OSError as error:
+                # One that may not be read, or is gone again, is seen by the watch above it.
+                if error.errno in _FULL:
+                    self.trace.blind = f"{path} cannot be watched: {error.strerror}"
+            self._watched[path] = (before | mask, descriptor)
+        if descriptor is not None:
+            self.trace.names.setdefault(descriptor, {}).setdefault(name, set()).add(subject.about)
 
 
-def _looked(path: str) -> str | bool:
-    """Return a symlink's text, or whether there is a directory."""
+def _looked(path: str) -> str | bool | None:
+    """Return a symlink's text, or whether there is a directory; None if there is nothing."""
     try:
         mode = os.lstat(path).st_mode
         return os.readlink(path) if stat.S_ISLNK(mode) else stat.S_ISDIR(mode)
     except OSError:
-        return False
+        return None

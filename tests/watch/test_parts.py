@@ -178,13 +178,13 @@ def test_session_is_started_a_few_times_in_a_row(monkeypatch: pytest.MonkeyPatch
     assert [] == starts.due([stopped("api")])
 
 
-def test_subjects_are_all_that_the_inventory_names(vm: Vm, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("launcher.watch.subjects.DOCUMENTS", (".claude.json",))
+def test_subjects_are_all_that_the_inventory_names(vm: Vm) -> None:
     vm.write({"api": ["/bin/sleep", "600"], "web": ["sleep", "600"]})
-    by_path = {subject.path: subject for subject in subjects(load(str(vm.inventory)))}
-    assert by_path[str(vm.home("backup") / ".claude.json")].content
+    found = list(subjects(load(str(vm.inventory)), vm.environ))
+    by_path = {subject.path: subject for subject in found}
+    assert by_path[str(vm.home("backup") / ".config.json")].content
     assert by_path[str(vm.inventory)].content
-    assert Concern.REPORT == by_path[str(vm.report_path)].concern
+    assert Concern.REPORT == by_path[str(vm.report_path)].about
     expected = {vm.home("primary"), vm.entry("backup", "projects"), vm.target("projects"), vm.root}
     assert {*map(str, expected), "/bin/sleep"} <= set(by_path)
 
