@@ -80,8 +80,8 @@ class Isolation:
         return self._shared(account, path, status) or _exposed(account, path, status)
 
     def _shared(self, account: Account, path: str, status: os.stat_result) -> Finding | None:
-        """Tell a file that has a second name, in another home or anywhere."""
-        owners = self._owners(os.path.basename(path))[status.st_dev, status.st_ino]
+        """Detect a file that has a second name, in another home or elsewhere."""
+        owners = self._owners(account, os.path.basename(path), status)
         fix = f"{quoted('cp', '-p', path, f'{path}.own')} && {quoted('mv', f'{path}.own', path)}"
         fix = noted(fix, f"then log {account.name} in again")
         if owners[0] is not account:
@@ -92,8 +92,19 @@ class Isolation:
             return _fault(account, path, "hard-linked", found, fix)
         return None
 
-    def _owners(self, name: str) -> dict[_Id, list[Account]]:
-        """Return whose each of the files called *name* is, in the inventory's order."""
+    def _owners(self, account: Account, name: str, status: os.stat_result) -> list[Account]:
+        """Return whose file the file *name* of *account* is, in the inventory's order.
+
+        The files are replaced all the time, and an inode that was freed may be another home's file
+        by now: before a file is said to be another account's, that one's is looked at again.
+        """
+        owners = self._known_owners(name).get((status.st_dev, status.st_ino), [account])
+        if owners == [account]:
+            return owners
+        return [one for one in owners if one is account or _is_now(one, name, status)] or [account]
+
+    def _known_owners(self, name: str) -> dict[_Id, list[Account]]:
+        """Return whose each of the files called *name* was at the first look."""
         if name not in self._known:
             known = self._known[name] = {}
             for account in self._accounts:
@@ -103,6 +114,13 @@ class Isolation:
                     continue
                 known.setdefault((status.st_dev, status.st_ino), []).append(account)
         return self._known[name]
+
+
+def _is_now(account: Account, name: str, status: os.stat_result) -> bool:
+    try:
+        return os.path.samestat(os.lstat(os.path.join(account.home, name)), status)
+    except OSError:
+        return False
 
 
 def _no_file(account: Account, path: str, status: os.stat_result) -> Finding:

@@ -133,3 +133,26 @@ def test_file_of_another_user_is_told(accounts: list[Account]) -> None:
     os.chown(write(accounts[0]), 12345, 12345)
 
     assert ["not-yours", None] == states(accounts)
+
+
+def test_file_that_is_replaced_while_it_is_judged_is_ones_own(accounts: list[Account]) -> None:
+    for account in accounts:
+        write(account)
+    isolation = Isolation(accounts)
+    assert isolation.judge(accounts[0], CREDENTIALS) is None
+    path = Path(accounts[1].home, CREDENTIALS)
+    new = path.with_name("new")
+    new.write_text("renewed")
+    new.chmod(0o600)
+    new.rename(path)
+    assert isolation.judge(accounts[1], CREDENTIALS) is None
+
+
+def test_file_whose_inode_was_another_homes_a_moment_ago_is_ones_own(
+    accounts: list[Account],
+) -> None:
+    first, second = (write(account) for account in accounts)
+    isolation = Isolation(accounts)
+    assert isolation.judge(accounts[0], CREDENTIALS) is None
+    first.rename(second)  # what was the first account's inode is the second one's file now
+    assert isolation.judge(accounts[1], CREDENTIALS) is None
