@@ -24,7 +24,7 @@ PATIENCE = 1.0
 """Seconds that a change of a part may wait which belongs to processes; others are looked at."""
 
 _SHARE = 16  # between two looks there is so much more time than one takes, so that few are made
-_PAUSE = 0.25  # and at most so many seconds
+_PAUSE = 0.15  # and at most so many seconds
 
 
 class Glances:

@@ -15,6 +15,16 @@ from pathlib import Path
 import pytest
 
 from tests.vm import Vm, wait_until
+from tests.watch.rich import Rich
+
+
+@pytest.fixture
+def rich(vm: Vm, monkeypatch: pytest.MonkeyPatch) -> Iterator[Rich]:
+    """Return a VM in which every family has something to read."""
+    monkeypatch.setenv("HOME", str(vm.user_home))
+    made = Rich(vm)
+    yield made
+    made.close()
 
 
 class Watcher:

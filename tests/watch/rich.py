@@ -70,6 +70,9 @@ class Rich:
             self._furnish(account)
         self._write_inventory()
         self.note("primary", self.start())
+        # It executes the client later, and has run under another name until then.
+        later = f'read line; exec "{self.claude}" --resume {CONVERSATION}'
+        self._shell = self._started("/bin/sh", "-c", later)
 
     def _furnish(self, account: str) -> None:
         home = self.vm.home(account)
@@ -107,15 +110,14 @@ class Rich:
 
     def start(self, *words: str) -> int:
         """Start a process called claude; return its pid once its command line is its own."""
-        home = str(self.vm.home("primary"))
-        process = subprocess.Popen(
-            [self.claude, *words],
-            env={**self.vm.environ, "CLAUDE_CONFIG_DIR": home},
-            stdin=subprocess.PIPE,
-        )
-        self._processes.append(process)
+        process = self._started(str(self.claude), *words)
         wait_until(lambda: self._is_claude(process.pid), "it runs")
         return process.pid
+
+    def _started(self, *command: str) -> subprocess.Popen[bytes]:
+        environ = {**self.vm.environ, "CLAUDE_CONFIG_DIR": str(self.vm.home("primary"))}
+        self._processes.append(subprocess.Popen(command, env=environ, stdin=subprocess.PIPE))
+        return self._processes[-1]
 
     @staticmethod
     def _is_claude(pid: int) -> bool:
@@ -286,14 +288,7 @@ class Rich:
     @contextmanager
     def _later(self) -> Iterator[None]:
         """Let a process execute the client that has run under another name for a while."""
-        line = f'read line; exec "{self.claude}" --resume {CONVERSATION}'
-        home = str(self.vm.home("primary"))
-        process = subprocess.Popen(
-            ["/bin/sh", "-c", line],
-            env={**self.vm.environ, "CLAUDE_CONFIG_DIR": home},
-            stdin=subprocess.PIPE,
-        )
-        self._processes.append(process)
+        process = self._shell
         assert process.stdin is not None
         process.stdin.write(b"\n")
         process.stdin.flush()

@@ -7,7 +7,7 @@ import shutil
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -38,14 +38,6 @@ sys.exit(pytest.main([f"{root}/{test}", *pinned, *ARGUMENTS, "--inventory", inve
 """
 GENEROUS = 10.0
 """Seconds that a busy machine may take for what is promised within one, or two for a process."""
-
-
-@pytest.fixture
-def rich(vm: Vm, monkeypatch: pytest.MonkeyPatch) -> Iterator[Rich]:
-    made = Rich(vm)
-    monkeypatch.setenv("HOME", str(vm.user_home))
-    yield made
-    made.close()
 
 
 @pytest.fixture(scope="session")
