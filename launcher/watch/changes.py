@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from typing import TypeVar
 
 from inotify_simple import INotify, flags
@@ -96,8 +96,12 @@ class Changes:
                 pass  # its directory is gone, and the watch with it
         self._watched = set(self._trace.names)
 
-    def take(self) -> frozenset[str]:
-        """Return what has changed since the last call: concerns, and keys of parts."""
+    def take(self, ready: Collection[int] | None = None) -> frozenset[str]:
+        """Return what has changed since the last call: concerns, and keys of parts.
+
+        *ready* are those of :attr:`descriptors` that a poll has found to be ready; the kernel says
+        so once. None: nothing was polled.
+        """
         seen: set[str] = set()
         for event in self._inotify.read(timeout=0):
             if event.mask & _LOST:
@@ -115,7 +119,7 @@ class Changes:
                 seen |= names.get(event.name, set()) | names.get(ANY_CONTENT, set())
                 if event.mask & _RENAMED:
                     seen |= names.get(ANY_NAME, set())
-        if self._have_mounts_changed():
+        if (ready is None or self._mounts.fileno() in ready) and self._have_mounts_changed():
             seen |= _EVERYTHING
         return frozenset(seen)
 

@@ -163,7 +163,7 @@ class Service:
             nearest = min(until, now + _TICK, *self._limits(now))
             ready = self._interrupts.poll([*polled, *heard], max(0.0, nearest - now))
             if any(descriptor in ready for descriptor in heard):
-                self._hear()
+                self._hear(ready)
             if self._wake[0] in ready:
                 os.read(self._wake[0], 4096)
             if found := [descriptor for descriptor in descriptors if descriptor in ready]:
@@ -232,10 +232,10 @@ class Service:
             self._latest = monotonic()
             self._since = min(changed, self._since or changed)
 
-    def _hear(self) -> None:
+    def _hear(self, ready: list[int] | None = None) -> None:
         if self._glances.descriptors:
             return  # until it has told what it watches
-        concerns = self._changes.take()
+        concerns = self._changes.take(ready)
         parts = concerns - frozenset(Concern)
         self._glances.touch(parts - self._changes.processes)
         self._glances.touch(parts & self._changes.processes, PATIENCE)
