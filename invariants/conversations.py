@@ -92,9 +92,8 @@ def _process(proc: str, name: str) -> Process | None:
             # The second field is the name in parentheses, and may hold any byte (proc(5)).
             head, _, tail = file.read(4096).rpartition(b")")
         fields = tail.split()
-        state, parent, flags, threads, start, image = (
-            fields[at].decode() for at in (0, 1, 6, 17, 19, 45)
-        )
+        state, parent, flags, threads, start = (fields[at].decode() for at in (0, 1, 6, 17, 19))
+        image = fields[45].decode() if len(fields) > 45 else "0"  # not every kernel has it
     except (OSError, IndexError):
         return None
     if state in "ZX" and threads == "1":

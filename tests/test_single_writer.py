@@ -12,7 +12,7 @@ from uuid import uuid4
 
 import pytest
 
-from invariants.conversations import running
+from invariants.conversations import clients, running
 from invariants.model import Account
 from invariants.single_writer import judge_writers
 from tests.vm import wait_until
@@ -233,6 +233,36 @@ def test_process_table_without_what_has_gone_meanwhile(tmp_path: Path) -> None:
     (tmp_path / "18" / "stat").write_text("18 (x)")
 
     assert {} == running(str(tmp_path))
+
+
+def test_client_that_executes_another_one_is_another(tmp_path: Path, start: Start) -> None:
+    """Its name, its pid and its start are the same: only its memory tells."""
+    shell = tmp_path / "bin" / "claude"
+    shell.write_text('#!/bin/sh\nread line\ntest -n "$1" || exec "$0" --resume it\n')
+    process = start(None)
+    (before,) = (one for one in clients() if one.pid == process.pid)
+    assert before in clients()
+    assert process.stdin is not None
+    process.stdin.write(b"\n")
+    process.stdin.flush()
+    wait_until(lambda: process.pid in [one.pid for one in clients() - {before}], "exec")
+    assert before not in clients()
+
+
+def test_copy_of_a_client_and_one_that_has_ended_are_none(tmp_path: Path, start: Start) -> None:
+    (tmp_path / "bin" / "claude").write_text("#!/bin/sh\nexec 3<&0\n(read line <&3) &\nread line\n")
+    process = start(None)
+    children: list[int] = []
+
+    def has_forked() -> bool:
+        children[:] = [pid for pid, one in running().items() if one.parent == process.pid]
+        return bool(children)
+
+    wait_until(has_forked, "it has forked")
+    assert [process.pid] == [one.pid for one in clients() if one.pid in (process.pid, *children)]
+    process.kill()
+    wait_until(lambda: process.pid not in running(), "it is a zombie")
+    assert process.pid not in [one.pid for one in clients()]
 
 
 def test_proc_that_does_not_show_this_process_is_no_proof(

@@ -55,3 +55,15 @@ def test_a_change_is_heard_while_they_run(vm: Vm, watching: Watching) -> None:
     slow.unlink()
     watcher.until("red")
     assert ["link_is_shared"] == [failure["invariant"] for failure in vm.report["failures"]]
+
+
+def test_edit_of_a_file_is_seen(vm: Vm, watching: Watching) -> None:
+    write(vm)
+    watcher = watching(vm)
+    watcher.until("green")
+    file = vm.root / "own" / "test_flag.py"
+    before = file.read_text()
+    file.write_text("def test_flag_is_away():\n    assert [] == [1]\n")
+    watcher.until("red", "the file says something else")
+    file.write_text(before)
+    watcher.until("green", "it says what it did")

@@ -95,6 +95,39 @@ def test_changes_are_told_by_what_they_concern(tmp_path: Path, changes: Changes)
     assert changes.blind is None
 
 
+def test_file_that_is_changed_by_another_name_is_heard_of(tmp_path: Path, changes: Changes) -> None:
+    (tmp_path / "one").mkdir()
+    (tmp_path / "other").mkdir()
+    file, second = tmp_path / "one" / "file", tmp_path / "other" / "file"
+    file.touch()
+    watch(changes, Subject(str(file), content=True))
+    second.hardlink_to(file)
+    assert {Concern.VM} == changes.take()
+    second.write_text("x")
+    assert {Concern.VM} == changes.take()
+    second.chmod(0o600)
+    assert {Concern.VM} == changes.take()
+
+
+def test_names_of_a_directory_are_heard_of_and_what_is_written_there_is_not(
+    tmp_path: Path, changes: Changes
+) -> None:
+    plain, full = tmp_path / "plain", tmp_path / "full"
+    for directory in (plain, full):
+        directory.mkdir()
+        (directory / "file").touch()
+    some = [Subject(str(plain), "names", names=True), Subject(str(full), "content", content=True)]
+    watch(changes, *some, Subject(str(plain / "other"), "other", content=True))
+    for directory in (plain, full):
+        (directory / "file").write_text("x")
+    assert {"content"} == changes.take()
+    for directory in (plain, full):
+        (directory / "new").touch()
+    assert {"content", "names"} == changes.take()
+    (plain / "other").touch()
+    assert {"other", "names"} == changes.take()
+
+
 def test_watches_that_are_no_longer_needed_are_let_go(tmp_path: Path, changes: Changes) -> None:
     one, other = tmp_path / "one", tmp_path / "other"
     one.mkdir()

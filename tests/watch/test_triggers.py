@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import subprocess
@@ -99,6 +100,7 @@ def changes(vm: Vm) -> dict[str, Callable[[], object]]:
 
 def test_every_change_is_seen_and_its_end_too(vm: Vm, watcher: Watcher) -> None:
     assert "green" == watcher.verdict
+    assert "parts" not in json.loads(vm.report_path.read_text())
     for name, change in changes(vm).items():
         with change():  # type: ignore[attr-defined]  # they are context managers
             watcher.until("red", name)
