@@ -126,6 +126,25 @@ def test_family_without_a_declaration_cannot_be_written(monkeypatch: pytest.Monk
         declaration("new")
 
 
+def test_documentation_says_what_is_read_and_what_counts(rich: Rich) -> None:
+    table: dict[str, str] = {}
+    invariant = ""
+    for line in (CHECKOUT / "docs" / "watch.md").read_text().splitlines():
+        if line.startswith("| `") or (line.startswith("| |") and invariant):
+            invariant = line.split("`")[1] if line.startswith("| `") else invariant
+            table[invariant] = f"{table.get(invariant, '')}{line}\n"
+        else:
+            invariant = ""
+    assert list(FAMILIES) == [name for name in FAMILIES if name in table]
+    environ = gate_environment(rich.vm.environ)
+    for name, one in declared(load(str(rich.vm.inventory)), environ):
+        words = "every change" if one.part is None else one.part.words.replace("`", "")
+        assert f"| {words} |" in table[name].replace("`", ""), name
+        if not one.path.startswith(str(rich.root)) and one.path != PROCESSES:
+            known = (f"`{one.path}`", ".git")  # the parents of the VM's directories are read too
+            assert any(word in table[name] for word in known), (name, one.path)
+
+
 def below(rich: Rich) -> set[tuple[str, str]]:
     """Return the inputs that are declared below the VM, each by its invariant."""
     environ = gate_environment(rich.vm.environ)
