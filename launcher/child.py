@@ -1,8 +1,9 @@
 """What the gate's child process runs: pytest over the invariants, its document into a file.
 
-Started by path in isolated mode (``python -I``), so that no variable of Python's, no user site
-and no working directory has a say in what is imported. Everything it reads and writes besides
-the VM goes through descriptors that its parent made for this very run.
+Started by path in isolated mode and without the interpreter's start-up files (``python -I -S``),
+so that no variable of Python's, no user site, no working directory, no ``sitecustomize`` and no
+code in a ``.pth`` file has a say in what is imported, or in what pytest is told. Everything it
+reads and writes besides the VM goes through descriptors that its parent made for this very run.
 """
 
 from __future__ import annotations
@@ -106,10 +107,56 @@ def keep_only(descriptors: Iterable[int]) -> None:
     os.chdir("/")
 
 
-def prepare(root: str) -> None:
-    """Import what can be had before there is anything to run, from *root* what is ours."""
+def find_installed(directories: Iterable[str]) -> None:
+    """Let packages in the site *directories* be imported, and what their ``.pth`` files name.
+
+    The interpreter's own module ``site`` would do so, but would also execute code that it finds
+    there. Here a line of a ``.pth`` file is a path, or it is passed over.
+    """
+    for directory in directories:
+        try:
+            names = sorted(os.listdir(directory))
+        except OSError:
+            continue  # Python names directories that need not exist
+        found = [directory]
+        for name in names:
+            if name.endswith(".pth") and not name.startswith("."):
+                found += _paths_in(os.path.join(directory, name))
+        sys.path += [path for path in dict.fromkeys(found) if path not in sys.path]
+
+
+def _paths_in(path: str) -> list[str]:
+    try:
+        with open(path, encoding="utf-8-sig", errors="surrogateescape") as file:
+            lines = [line.strip() for line in file]
+    except OSError:
+        return []
+    named = [line for line in lines if line and not line.startswith(("#", "import ", "import\t"))]
+    paths = [os.path.normpath(os.path.join(os.path.dirname(path), line)) for line in named]
+    return [one for one in paths if os.path.exists(one)]
+
+
+def forget_variables() -> None:
+    """Take out of the environment what the launcher did not put there.
+
+    The interpreter that was started may be a script which sets variables before it runs Python.
+    """
+    from launcher.early import gate_environment
+
+    kept = gate_environment(os.environ)
+    for name in os.environ.keys() - kept.keys():
+        del os.environ[name]
+
+
+def prepare(root: str, sites: Iterable[str] = ()) -> None:
+    """Import what can be had before there is anything to run, from *root* what is ours.
+
+    *sites* are the directories that packages are installed in, for an interpreter without them.
+    """
     if root not in sys.path:
         sys.path.insert(0, root)
+    find_installed(sites)
+    forget_variables()
     gc.disable()  # what is imported stays: looking for garbage in it costs a tenth of the run
     for name in _EARLY:
         importlib.import_module(name)
@@ -155,11 +202,15 @@ def run(root: str, inventory: int, document: int, current: int, *plugins: object
 
 
 def main(arguments: list[str]) -> int:
-    """Get ready, wait for the word, run; *arguments* are those of :func:`run` but for plugins."""
-    root, *descriptors = arguments
-    keep_only(map(int, descriptors))
-    prepare(root)
-    return 0 if word_to_go_on() is None else run(root, *map(int, descriptors))
+    """Get ready, wait for the word, run.
+
+    *arguments* are those of :func:`run` but for plugins, and the site directories.
+    """
+    root, given, document, current, *sites = arguments
+    descriptors = (int(given), int(document), int(current))
+    keep_only(descriptors)
+    prepare(root, sites)
+    return 0 if word_to_go_on() is None else run(root, *descriptors)
 
 
 if __name__ == "__main__":

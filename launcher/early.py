@@ -42,6 +42,24 @@ def gate_environment(environ: "Mapping[str, str]") -> "dict[str, str]":
     }
 
 
+def isolated(program: str) -> "list[str]":
+    """Return the command that runs *program* with nothing of Python's set from outside.
+
+    ``-I`` leaves out the variables, the user's site and the working directory; ``-S`` leaves out
+    the code that an interpreter runs when it starts: ``sitecustomize``, and the lines of ``.pth``
+    files that begin with ``import``. Such code could set what ``-I`` and
+    :func:`gate_environment` have taken away. So *program* needs :func:`site_directories`.
+    """
+    return [sys.executable, "-I", "-S", "-X", "utf8", program]
+
+
+def site_directories() -> "list[str]":
+    """Return the directories that packages are installed in, as this interpreter knows them."""
+    import site  # loaded by every interpreter that was started without -S
+
+    return site.getsitepackages()
+
+
 class Shared:
     """The files that a run shares with its child: what it is given, the document, the check.
 
@@ -121,8 +139,8 @@ class Started:
 
     def _spawn(self, program: str, environ: "dict[str, str]", theirs: int, printed: int) -> None:
         shared = self.shared.descriptors
-        command = [sys.executable, "-I", "-X", "utf8", os.path.join(_HERE, program)]
-        command += [os.path.dirname(_HERE), *map(str, shared)]
+        command = [*isolated(os.path.join(_HERE, program)), os.path.dirname(_HERE)]
+        command += [*map(str, shared), *site_directories()]
         actions = [
             (os.POSIX_SPAWN_DUP2, theirs, 0),
             (os.POSIX_SPAWN_DUP2, printed, 1),

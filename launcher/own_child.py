@@ -114,12 +114,12 @@ def judge_file(inventory: Any, file: Any, current: int, limit: int, hidden: list
 def main(arguments: list[str]) -> int:
     """Judge all files, one after another; leave a line of JSON for each as soon as it is done.
 
-    *arguments*: the directory that holds both packages, and the numbers of three descriptors: the
-    pickled inventory and files, the lines, the current check.
+    *arguments*: the directory that holds both packages, the numbers of three descriptors (the
+    pickled inventory and files, the lines, the current check), and the site directories.
     """
-    root, given, made, current = arguments
+    root, given, made, current, *sites = arguments
     keep_only(map(int, (given, made, current)))
-    prepare(root)
+    prepare(root, sites)
     import pickle
 
     import invariants.own.plugin  # noqa: F401  # once, and not in each file's process

@@ -23,6 +23,7 @@ from typing import NamedTuple
 import pytest
 
 from tests.attack import HANGS_SECONDS, Attack, kill, limits
+from tests.environment import Environment
 from tests.vm import CHECKOUT, UNPRIVILEGED, Vm, wait_until
 
 RED, UNKNOWN, CONFIG = 1, 70, 78
@@ -250,6 +251,17 @@ def half_installed(attack: Attack) -> None:
     attack.prefix = ["sh", "-c", f'shift; exec {venv}/bin/python "$@"', "sh"]
 
 
+def at_the_start(code: str, name: str = "zz_evil.pth") -> Setup:
+    """Have the interpreter of the launcher's environment run *code* whenever it starts."""
+
+    def setup(attack: Attack) -> None:
+        environment = Environment(attack.vm.root / "environment")
+        environment.at_start(code, name)
+        attack.prefix = ["sh", "-c", f'shift; exec {environment.python} "$@"', "sh"]
+
+    return setup
+
+
 def inventory_text(change: Callable[[str], str]) -> Setup:
     def setup(attack: Attack) -> None:
         attack.vm.inventory.write_text(change(attack.vm.inventory.read_text()))
@@ -388,6 +400,30 @@ ROWS = [
         lambda a: a.evil("sitecustomize.py", "import os; os.environ['PYTEST_ADDOPTS'] = '--co'\n"),
     ),
     Row("user site", "red", RED, user_site),
+    Row(
+        "options by a .pth file",
+        "green",
+        RED,
+        at_the_start("import os; os.environ['PYTEST_ADDOPTS'] = '--collect-only'"),
+    ),
+    Row(
+        "a plugin by a .pth file",
+        "green",
+        RED,
+        at_the_start("import os; os.environ['PYTEST_PLUGINS'] = 'evil_plugin'"),
+    ),
+    Row(
+        "another pytest by a .pth file",
+        "green",
+        RED,
+        at_the_start("import sys; sys.path.insert(0, 'EVIL/pytest-of-anothers')"),
+    ),
+    Row(
+        "sitecustomize of the environment",
+        "green",
+        RED,
+        at_the_start("import os\nos.environ['PYTEST_ADDOPTS'] = '-k home'", "sitecustomize.py"),
+    ),
     Row("poisoned bytecode", "green", RED, poisoned_bytecode),
     Row("another copy of the invariants", "green", UNKNOWN, another_copy),
     Row(

@@ -14,13 +14,12 @@ import select
 import signal
 import socket
 import subprocess
-import sys
 import time
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 
 from invariants.inventory import Inventory
-from launcher.early import Shared, gate_environment
+from launcher.early import Shared, gate_environment, isolated, site_directories
 from launcher.pytest_child import TAIL, Run, ended, read_some, root
 from launcher.watch.held import OTHERWISE
 
@@ -87,7 +86,7 @@ class Warm:
         with theirs:
             program = os.path.join(above, "launcher", "watch", "zygote.py")
             self._process = subprocess.Popen(
-                [sys.executable, "-I", "-X", "utf8", program, above, str(theirs.fileno())],
+                [*isolated(program), above, str(theirs.fileno()), *site_directories()],
                 stdin=subprocess.DEVNULL,
                 stdout=2,  # what it has to say is trouble
                 env=gate_environment(self._environ),

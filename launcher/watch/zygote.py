@@ -1,9 +1,10 @@
 """A warm process: pytest and the invariants' code imported, and a fork of it for each gate.
 
-Started by path in isolated mode, as :mod:`launcher.child` is, whose ``run`` each fork calls: the
-same arguments, the same environment, a process and a process group of its own. Nothing of pytest
-runs in this process, and it has no thread, so that a fork starts as a new interpreter would,
-but for the imports. It lets nothing go on once a file of the code has changed on the disk.
+Started by path in isolated mode and without start-up files, as :mod:`launcher.child` is, whose
+``run`` each fork calls: the same arguments, the same environment, a process and a process group of
+its own. Nothing of pytest runs in this process, and it has no thread, so that a fork starts as a
+new interpreter would, but for the imports. It lets nothing go on once a file of the code has
+changed on the disk.
 
 Messages on the socket (``SOCK_SEQPACKET``), each with the number N of a run: ``new N`` asks for a
 child, which collects and is held. With it come four descriptors, the three of
@@ -34,15 +35,19 @@ _DESCRIPTORS = 4
 def main(arguments: list[str]) -> int:
     """Serve until the socket's other end is closed.
 
-    *arguments*: the directory that holds ``invariants/`` and ``launcher/``, and the number of
-    the socket's descriptor.
+    *arguments*: the directory that holds ``invariants/`` and ``launcher/``, the number of the
+    socket's descriptor, and the site directories.
     """
-    root, number = arguments
+    root, number, *sites = arguments
     if root not in sys.path:
         sys.path.insert(0, root)
     from launcher.watch.code import Code
 
     early = Code.below(os.path.join(root, "invariants"), os.path.join(root, "launcher"))
+    from launcher.child import find_installed, forget_variables
+
+    find_installed(sites)
+    forget_variables()
     _import_all()
     code = early.and_also(Code.loaded())
     if (changed := early.changed()) is not None:
@@ -73,7 +78,6 @@ def _import_all() -> None:
         if module != name and not name.startswith(("test_", "__", "conftest")):
             importlib.import_module(f"invariants.{module}")
     importlib.import_module("pytest_jsonreport.plugin")
-    importlib.import_module("launcher.child")
     importlib.import_module("launcher.watch.held")
     importlib.import_module("_pytest._argcomplete")
     for name in ("ascii", "unicode_escape"):
