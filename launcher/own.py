@@ -10,10 +10,11 @@ from __future__ import annotations
 import json
 import os
 import pickle
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from time import monotonic
 from typing import Any
 
+from invariants.checks import Check
 from invariants.finding import Finding, quoted
 from invariants.inventory import Inventory
 from invariants.own.cases import own_checks
@@ -104,11 +105,58 @@ def _run(
             judged.append((_not_judged(file.path, reason, len(expected)), {}))
             continue
         document, status = _parsed(result.get("document")), result.get("status")
+        own = document.pop("own", None) or {}
         verdict = judge(status if isinstance(status, int) else -1, document, expected)
+        if (name := own.get("replaced")) is not None:
+            reason = f"it replaces {name}, by which the gate judges: leave that as it is"
+            judged.append((_not_judged(file.path, reason, len(expected)), {}))
+            continue
+        verdict = _proved(verdict, file.path, expected, own.get("ran", []))
         if verdict.colour is Colour.UNKNOWN and not verdict.failures:
             verdict = _not_judged(file.path, verdict.reason or "", len(expected))
         judged.append((_blamed_on(file.path, verdict), document))
     return judged
+
+
+def _proved(
+    verdict: Verdict, path: str, expected: Mapping[str, Check], ran: Collection[str]
+) -> Verdict:
+    """Return *verdict*, with a failure for each check that passed though its test is not in *ran*.
+
+    *ran* are the tests of the file at *path* whose code, as it was read, has come to its end.
+    """
+    failed = {failure.nodeid: failure for failure in verdict.failures}
+    if verdict.colour is Colour.UNKNOWN and not failed:
+        return verdict
+    unproved = {
+        nodeid: Failure(nodeid, _replaced(path, check))
+        for nodeid, check in expected.items()
+        if nodeid not in failed and nodeid.removeprefix(f"{path}::") not in ran
+    }
+    if not unproved:
+        return verdict
+    every = failed | unproved
+    return verdict._replace(
+        colour=Colour.UNKNOWN if verdict.colour is Colour.GREEN else verdict.colour,
+        reason=verdict.reason or "a test did not run as it was read",
+        failures=tuple(every[nodeid] for nodeid in expected if nodeid in every),
+        passed=verdict.passed - len(unproved),
+    )
+
+
+def _replaced(path: str, check: Check) -> Finding:
+    """Return the finding on a test that passed, but not by the code that was read."""
+    return Finding(
+        invariant=check.invariant,
+        account=check.account,
+        link=check.link,
+        session=check.session,
+        state=NOT_JUDGED,
+        expected="the test as it was read from its file, run to its end",
+        found=f"{path}: test_{check.invariant} passed, but its code did not run to its end: "
+        "something in the file takes its place, or gives it other arguments",
+        fix=_correct(path),
+    )
 
 
 def _unfinished(file: OwnFile, run: Run, timeout: float) -> str:

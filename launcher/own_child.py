@@ -31,17 +31,19 @@ _NOT_HERE = frozenset(
 class OwnRecorder(Recorder):
     """Names each check by its file's whole path, and keeps the document bounded."""
 
-    def __init__(self, inventory: Any, current: int, file: Any) -> None:
+    def __init__(self, inventory: Any, current: int, file: Any, proof: Any) -> None:
         super().__init__(inventory, current)
         self._file = file
+        self._proof = proof
         self._pid = os.getpid()
 
     def pytest_configure(self, config: Any) -> None:
         """Put the inventory and the file where the plugins look."""
-        from invariants.own.plugin import OWN
+        from invariants.own.plugin import OWN, PROOF
 
         super().pytest_configure(config)
         config.stash[OWN] = self._file
+        config.stash[PROOF] = self._proof
 
     def pytest_runtest_logstart(self, nodeid: str) -> None:
         """Note the check that starts."""
@@ -70,18 +72,26 @@ def _cut(stage: dict[str, Any]) -> None:
         crash["message"] = str(crash.get("message"))[:_MAX_TEXT]
 
 
-def run_file(inventory: Any, file: Any, current: int, document: int) -> int:
-    """Run pytest over one file, write its document, and return pytest's exit code."""
+def run_file(inventory: Any, file: Any, current: int, document: int, run: str = "") -> int:
+    """Run pytest over one file, write its document, and return pytest's exit code.
+
+    In the document, ``own`` is beside what pytest tells: this very *run*, the tests that came to
+    their end, and what of pytest's or the launcher's the file has replaced, if anything.
+    """
     import pytest
 
-    recorder = OwnRecorder(inventory, current, file)
+    from invariants.own.proof import Proof, Untouched
+
+    proof, untouched = Proof(inventory), Untouched()
+    recorder = OwnRecorder(inventory, current, file, proof)
     folder = os.path.dirname(file.path)
     pinned = ["-c", os.devnull, f"--rootdir={folder}", f"--confcutdir={folder}"]
     # A file that does not load ends its run, with the reason in the exit code.
     pinned += [word for word in ARGUMENTS if word not in _NOT_HERE]
     plugins = ["-p", "invariants.own.plugin"]
     code = int(pytest.main([file.path, *plugins, *pinned], plugins=[recorder]))
-    os.pwrite(document, json.dumps(recorder.document).encode(), 0)
+    own = {"run": run, "ran": proof.ran, "replaced": untouched.replaced()}
+    os.pwrite(document, json.dumps({**recorder.document, "own": own}).encode(), 0)
     return code
 
 
@@ -91,7 +101,7 @@ def judge_file(inventory: Any, file: Any, current: int, limit: int, hidden: list
     The process does not get the descriptors in *hidden*, and ends after *limit* seconds.
     """
     os.pwrite(current, file.path.encode() + b"\n", 0)
-    document = os.memfd_create("claude-failover-own")
+    document, run = os.memfd_create("claude-failover-own"), os.urandom(16).hex()
     sys.stdout.flush()
     child = os.fork()
     if child == 0:
@@ -100,15 +110,17 @@ def judge_file(inventory: Any, file: Any, current: int, limit: int, hidden: list
             signal.alarm(max(1, limit))  # fork(2) clears the parent's
             for descriptor in hidden:
                 os.close(descriptor)
-            code = run_file(inventory, file, current, document)
+            code = run_file(inventory, file, current, document, run)
             sys.stdout.flush()
         finally:
             os._exit(code)  # nothing of the parent's may run twice
     _, status = os.waitpid(child, 0)
-    content = os.pread(document, os.fstat(document).st_size, 0)
+    content = os.pread(document, os.fstat(document).st_size, 0).decode(errors="replace")
     os.close(document)
+    if run not in content:  # some code of the file's has written it
+        content = ""
     code = os.waitstatus_to_exitcode(status)
-    return {"path": file.path, "status": code, "document": content.decode(errors="replace")}
+    return {"path": file.path, "status": code, "document": content}
 
 
 def main(arguments: list[str]) -> int:

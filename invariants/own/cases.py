@@ -5,7 +5,7 @@ As for the families: pytest's parameters and the verdict's expected set both com
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterable, Iterator
 
 from invariants.checks import Case, Check
 from invariants.model import Account, Inventory, Link, Session
@@ -41,12 +41,17 @@ def _case(account: Account | None, link: Link | None, session: Session | None) -
     subjects = [one for one in (account, link, session) if one is not None]
     whose = session.account if session is not None else None
     return Case(
-        ":".join(one.name for one in subjects),
+        case_id(subjects),
         tuple(subjects),
         account=account.name if account is not None else whose,
         link=link.name if link is not None else None,
         session=session.name if session is not None else None,
     )
+
+
+def case_id(subjects: Iterable[Account | Link | Session]) -> str:
+    """Return the id of the case with these *subjects*, which are in the order of ``SUBJECTS``."""
+    return ":".join(one.name for one in subjects)
 
 
 def subjects_of(arguments: Collection[str]) -> tuple[str, ...]:

@@ -21,10 +21,14 @@ from invariants.finding import Finding
 from invariants.inventory import Inventory, InventoryError, load, locate
 from invariants.own.cases import own_cases, subjects_of
 from invariants.own.model import BROKEN, OwnFile
+from invariants.own.proof import NAME, Proof, with_proof
 from invariants.plugin import INVENTORY
 
 OWN = pytest.StashKey[OwnFile]()
 """The file under test, as it was read. Only the gate puts one here."""
+
+PROOF = pytest.StashKey[Proof]()
+"""What the file's tests tell by themselves of their end. The gate puts one beside the file."""
 
 MAX_FOUND = 500
 
@@ -32,7 +36,8 @@ MAX_FOUND = 500
 class SourceModule(pytest.Module):
     """A module made from the source that was read and judged, not from what the disk has by now.
 
-    So no bytecode cache has a say, and none is written. ``pytest_plugins`` is not looked at.
+    So no bytecode cache has a say, and none is written. ``pytest_plugins`` is not looked at. Each
+    test says by itself when it has come to its end (:mod:`invariants.own.proof`).
     """
 
     def _getobj(self) -> ModuleType:
@@ -45,8 +50,10 @@ class SourceModule(pytest.Module):
         rewrite_asserts(tree, file.source, file.path, self.config)
         module = ModuleType(f"own_{self.path.stem}")
         module.__file__ = file.path
+        vars(module)[NAME] = self.config.stash[PROOF]
         sys.modules[module.__name__] = module  # dataclasses and pickle look there
-        exec(compile(tree, file.path, "exec", dont_inherit=True), module.__dict__)
+        code = compile(with_proof(tree, file), file.path, "exec", dont_inherit=True)
+        exec(code, module.__dict__)
         return module
 
 

@@ -71,6 +71,8 @@ def _bound(node: ast.AST) -> Iterator[str]:
             yield node.name
     elif isinstance(node, _NAMING) and node.name:
         yield node.name
+    elif isinstance(node, ast.MatchMapping) and node.rest:
+        yield node.rest
 
 
 def _refuse_if(wrong: bool, node: _Function, reason: str) -> None:
