@@ -358,6 +358,27 @@ def gone_working_directory(attack: Attack) -> None:
     attack.prefix = ["sh", "-c", f'mkdir -p {gone} && cd {gone} && rmdir {gone} && exec "$@"', "sh"]
 
 
+def own_file(text: str) -> Setup:
+    """Let all links be right, and an own invariant be what does not hold."""
+
+    def setup(attack: Attack) -> None:
+        entry = attack.vm.entry("backup", "projects")
+        entry.unlink()
+        entry.symlink_to(attack.vm.target("projects"))
+        directory = attack.vm.root / "own"
+        directory.mkdir(mode=0o700)
+        (directory / "test_own.py").write_text(text)
+        (directory / "test_own.py").chmod(0o600)
+        attack.write(invariants=[str(directory)])
+
+    return setup
+
+
+def own_body(body: str) -> Setup:
+    return own_file(f"import pytest\n\ndef test_own(link):\n    {body}\n")
+
+
+OWN = "def test_own(link):\n    assert link.target == '/x'\n\n"
 NO_TEST = "def test_link_is_shared"
 
 ROWS = [
@@ -521,6 +542,56 @@ ROWS = [
     Row("a link breaks behind its check", "green", RED, link_breaks_behind_its_check),
     Row("a link breaks beside an own invariant", "green", RED, link_breaks_beside_an_own_invariant),
     Row("the kernel follows no link of a home", "red", RED, mounted("nosymfollow")),
+    # own invariants
+    Row(
+        "own: a tuple is asserted", "green", UNKNOWN, own_body('assert (link.target == "/x", "no")')
+    ),
+    Row("own: a text is asserted", "green", UNKNOWN, own_body('assert "the target is /x"')),
+    Row("own: a generator is asserted", "green", UNKNOWN, own_body("assert (0 for _ in [link])")),
+    Row("own: a lambda is asserted", "green", UNKNOWN, own_body("assert lambda: False")),
+    Row(
+        "own: or with a constant", "green", UNKNOWN, own_body('assert link.target == "/x" or "/y"')
+    ),
+    Row("own: a function is asserted", "green", UNKNOWN, own_body("assert isinstance")),
+    Row("own: compared, not asserted", "green", UNKNOWN, own_body('link and link.target == "/x"')),
+    Row("own: asked, not asserted", "green", UNKNOWN, own_body('link.target.startswith("/x")')),
+    Row("own: not, not asserted", "green", UNKNOWN, own_body("not link.target")),
+    Row("own: it returns first", "green", UNKNOWN, own_body("return\n    assert not link")),
+    Row("own: it only returns", "green", UNKNOWN, own_body("return")),
+    Row("own: never called", "green", UNKNOWN, own_body("def no(): assert not link")),
+    Row(
+        "own: its failure is swallowed",
+        "green",
+        UNKNOWN,
+        own_body("try: assert not link\n    except Exception: pass"),
+    ),
+    Row(
+        "own: another test in its place",
+        "green",
+        UNKNOWN,
+        own_file(f"{OWN}globals()['test_own'] = lambda link: None\n"),
+    ),
+    Row(
+        "own: other code in the test",
+        "green",
+        UNKNOWN,
+        own_file(f"{OWN}test_own.__code__ = (lambda link: None).__code__\n"),
+    ),
+    Row(
+        "own: pytest's call replaced",
+        "green",
+        UNKNOWN,
+        own_file(f"import pytest\n{OWN}pytest.Function.runtest = lambda self: None\n"),
+    ),
+    Row(
+        "own: a document of its own",
+        "green",
+        UNKNOWN,
+        own_file(
+            f"import os\n{OWN}for n in range(3, 64):\n"
+            "    try: os.write(n, b'{}')\n    except OSError: pass\nos._exit(0)\n"
+        ),
+    ),
     # signals
     Row("SIGKILL to the child", "none", UNKNOWN, kill(signal.SIGKILL, child=True)),
     Row("SIGTERM to the child", "none", UNKNOWN, kill(signal.SIGTERM, child=True)),

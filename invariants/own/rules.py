@@ -11,15 +11,14 @@ from collections.abc import Iterator
 
 from invariants.checks import FAMILIES
 from invariants.finding import quoted
+from invariants.own.failing import CannotFail, refuse_what_cannot_fail
 from invariants.own.model import OwnTest
+from invariants.own.names import Function as _Function
+from invariants.own.names import bindings, inside
 
 SUBJECTS = ("account", "link", "session")
 ARGUMENTS = (*SUBJECTS, "inventory")
 MAX_NAME = 100
-
-_Function = ast.FunctionDef | ast.AsyncFunctionDef
-_NAMING = ast.ClassDef | ast.ExceptHandler | ast.MatchAs | ast.MatchStar
-_SCOPES = (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda, ast.ClassDef)
 
 
 class RuleBroken(Exception):
@@ -57,22 +56,20 @@ def read_tests(source: bytes, path: str) -> tuple[OwnTest, ...]:
                 line = getattr(node, "lineno", 0)
                 what = "a hook of pytest's" if hook else "a test already"
                 raise RuleBroken(f"line {line}: {name} is {what}, and may not be defined here")
+    try:
+        refuse_what_cannot_fail(tree, tests)
+    except CannotFail as error:
+        raise RuleBroken(str(error)) from error
+    except RecursionError as error:
+        raise RuleBroken(f"nested too deeply: {error}") from error
     return tuple(tests.values())
 
 
 def _bound(node: ast.AST) -> Iterator[str]:
     """Yield the names that a node binds or deletes, tests themselves left out."""
-    if isinstance(node, ast.Name) and not isinstance(node.ctx, ast.Load):
-        yield node.id
-    elif isinstance(node, ast.alias):
-        yield node.asname or node.name.partition(".")[0]
-    elif isinstance(node, _Function):
-        if not node.name.startswith("test"):
-            yield node.name
-    elif isinstance(node, _NAMING) and node.name:
-        yield node.name
-    elif isinstance(node, ast.MatchMapping) and node.rest:
-        yield node.rest
+    if isinstance(node, ast.arg) or (isinstance(node, _Function) and node.name.startswith("test")):
+        return
+    yield from bindings(node)
 
 
 def _refuse_if(wrong: bool, node: _Function, reason: str) -> None:
@@ -86,28 +83,16 @@ def _test(node: _Function, path: str) -> OwnTest:
     _refuse_if(len(name) > MAX_NAME, node, f"is too long a name: at most {MAX_NAME} characters")
     _refuse_if(name in FAMILIES, node, "is an invariant of claude-failover: take another name")
     _refuse_if(isinstance(node, ast.AsyncFunctionDef), node, "is async: pytest would not run it")
-    for inner in _own_nodes(node):
+    for inner in inside(node.body):
         yields = isinstance(inner, ast.Yield | ast.YieldFrom)
         _refuse_if(yields, node, "yields: it would not run")
         returns = isinstance(inner, ast.Return) and inner.value is not None
         _refuse_if(returns, node, "returns something: assert it instead")
-        compares = isinstance(inner, ast.Expr) and isinstance(inner.value, ast.Compare)
-        _refuse_if(compares, node, "compares without an assert: it could not fail")
     body = [one for one in node.body if not _says_nothing(one)]
     _refuse_if(not body, node, "does nothing: it could not fail")
     doc = " ".join((ast.get_docstring(node) or "").partition("\n\n")[0].split())
     fix = _fix(node) or f"{quoted('less', f'+{node.lineno}', path)}  # look: what it asks for"
     return OwnTest(name, _arguments(node), doc or name.replace("_", " "), fix)
-
-
-def _own_nodes(node: _Function) -> Iterator[ast.AST]:
-    """Yield what stands in a function, without what stands in functions within it."""
-    left: list[ast.AST] = list(node.body)
-    while left:
-        one = left.pop()
-        yield one
-        if not isinstance(one, _SCOPES):
-            left += ast.iter_child_nodes(one)
 
 
 def _says_nothing(node: ast.stmt) -> bool:

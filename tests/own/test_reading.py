@@ -12,7 +12,7 @@ from invariants.own.contents import MAX_BYTES
 from invariants.own.reading import read_own
 from invariants.own.trust import Untrusted, trusted
 
-TEST = "def test_{}():\n    assert 1\n"
+TEST = "def test_{}():\n    assert max(0, 1)\n"
 
 
 @pytest.fixture

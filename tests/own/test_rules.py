@@ -34,7 +34,7 @@ def test_disk_has_room(link, account):
 
 
 def test_without_words_the_name_and_the_place_have_to_do() -> None:
-    (test,) = read_tests(b"def test_disk_has_room():\n    assert 1", PATH)
+    (test,) = read_tests(b"def test_disk_has_room():\n    assert max(0, 1)", PATH)
     assert ("disk has room", f"less +1 {PATH}  # look: what it asks for") == (test.holds, test.fix)
 
 
@@ -45,54 +45,63 @@ def test_without_words_the_name_and_the_place_have_to_do() -> None:
         ("x = 1", "holds no test: write at least one function test_…"),
         ("def broken(:", "line 1: invalid syntax"),
         ("x = '\0'", "line 1: source code string cannot contain null bytes"),
-        ("def test_a(): assert 1\n" * 2, "line 2: test_a is defined twice"),
-        ("if 0:\n  def test_a(): assert 1", "line 2: test_a is not at the top of the file"),
+        ("def test_a(): assert max(0, 1)\n" * 2, "line 2: test_a is defined twice"),
+        ("if 0:\n  def test_a(): assert max(0, 1)", "line 2: test_a is not at the top of the file"),
         ("class TestA:\n  def test_a(self): 1/0", "line 2: test_a is not at the top of the file"),
         (
-            "def test_a():\n  assert 1\n  def test_b(): assert 1",
+            "def test_a():\n  assert max(0, 1)\n  def test_b(): assert max(0, 1)",
             "line 3: test_b is not at the top of the file",
         ),
-        ("def testing(): assert 1", "line 1: testing is no test: name it test_…, or not test…"),
-        ("def test_(): assert 1", "line 1: test_ is no test: name it test_…, or not test…"),
         (
-            f"def test_{'a' * 101}(): assert 1",
+            "def testing(): assert max(0, 1)",
+            "line 1: testing is no test: name it test_…, or not test…",
+        ),
+        ("def test_(): assert max(0, 1)", "line 1: test_ is no test: name it test_…, or not test…"),
+        (
+            f"def test_{'a' * 101}(): assert max(0, 1)",
             f"line 1: test_{'a' * 101} is too long a name: at most 100 characters",
         ),
         (
-            "def test_link_is_shared(): assert 1",
+            "def test_link_is_shared(): assert max(0, 1)",
             "line 1: test_link_is_shared is an invariant of claude-failover: take another name",
         ),
-        ("async def test_a(): assert 1", "line 1: test_a is async: pytest would not run it"),
-        ("def test_a():\n  assert 1\n  yield", "line 1: test_a yields: it would not run"),
+        (
+            "async def test_a(): assert max(0, 1)",
+            "line 1: test_a is async: pytest would not run it",
+        ),
+        ("def test_a():\n  assert max(0, 1)\n  yield", "line 1: test_a yields: it would not run"),
         ("def test_a():\n  yield from ()", "line 1: test_a yields: it would not run"),
         ("def test_a(): return 0", "line 1: test_a returns something: assert it instead"),
         ("def test_a(): 1 == 2", "line 1: test_a compares without an assert: it could not fail"),
         ("def test_a(): pass", "line 1: test_a does nothing: it could not fail"),
         ("def test_a():\n  'Holds.'\n  ...", "line 1: test_a does nothing: it could not fail"),
-        ("def test_a(account=1): assert 1", "line 1: test_a takes more than plain arguments"),
-        ("def test_a(*all): assert 1", "line 1: test_a takes more than plain arguments"),
-        ("def test_a(**all): assert 1", "line 1: test_a takes more than plain arguments"),
-        ("def test_a(*, link): assert 1", "line 1: test_a takes more than plain arguments"),
-        ("def test_a(link, /): assert 1", "line 1: test_a takes more than plain arguments"),
         (
-            "def test_a(tmp_path): assert 1",
+            "def test_a(account=1): assert max(0, 1)",
+            "line 1: test_a takes more than plain arguments",
+        ),
+        ("def test_a(*all): assert max(0, 1)", "line 1: test_a takes more than plain arguments"),
+        ("def test_a(**all): assert max(0, 1)", "line 1: test_a takes more than plain arguments"),
+        ("def test_a(*, link): assert max(0, 1)", "line 1: test_a takes more than plain arguments"),
+        ("def test_a(link, /): assert max(0, 1)", "line 1: test_a takes more than plain arguments"),
+        (
+            "def test_a(tmp_path): assert max(0, 1)",
             "line 1: test_a takes tmp_path: known are account, link, session, inventory; "
             "call a function instead",
         ),
-        ("def test_a(): assert 1\ntest_a = 1", "line 2: test_a is a test already"),
-        ("def test_a(): assert 1\ndel test_a", "line 2: test_a is a test already"),
-        ("def test_a(): assert 1\nimport x as test_a", "line 2: test_a is a test already"),
-        ("def test_a(): assert 1\nclass test_a: pass", "line 2: test_a is a test already"),
+        ("def test_a(): assert max(0, 1)\ntest_a = 1", "line 2: test_a is a test already"),
+        ("def test_a(): assert max(0, 1)\ndel test_a", "line 2: test_a is a test already"),
+        ("def test_a(): assert max(0, 1)\nimport x as test_a", "line 2: test_a is a test already"),
+        ("def test_a(): assert max(0, 1)\nclass test_a: pass", "line 2: test_a is a test already"),
         (
-            "def test_a(): assert 1\ntry: pass\nexcept E as test_a: pass",
+            "def test_a(): assert max(0, 1)\ntry: pass\nexcept E as test_a: pass",
             "line 3: test_a is a test already",
         ),
         (
-            "def pytest_runtest_call(item): pass\ndef test_a(): assert 1",
+            "def pytest_runtest_call(item): pass\ndef test_a(): assert max(0, 1)",
             "line 1: pytest_runtest_call is a hook of pytest's",
         ),
         (
-            "pytest_plugins = ['evil']\ndef test_a(): assert 1",
+            "pytest_plugins = ['evil']\ndef test_a(): assert max(0, 1)",
             "line 1: pytest_plugins is a hook of pytest's",
         ),
     ],
@@ -119,7 +128,7 @@ def test_refused(source: str, expected: str) -> None:
 )
 def test_no_other_decorator_than_a_fix_is_taken(decorator: str) -> None:
     expected = "test_a has a decorator other than @pytest.mark.fix('…') with one line of text, once"
-    assert expected in reason(f"@{decorator}\ndef test_a(): assert 1")
+    assert expected in reason(f"@{decorator}\ndef test_a(): assert max(0, 1)")
 
 
 def test_functions_within_a_test_may_do_what_a_test_may_not() -> None:
