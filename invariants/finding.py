@@ -22,19 +22,6 @@ def quoted(*words: str) -> str:
     return shlex.join(words)
 
 
-def place_of(account: str | None, link: str | None, session: str | None) -> str | None:
-    """Return a place as a person names it, or None for what is about the whole VM.
-
-    >>> place_of("backup", "projects", None), place_of("backup", None, "api")
-    ('backup projects', 'session api')
-    """
-    if session is not None:
-        return f"session {session}"
-    if account is not None:
-        return f"{account} {link}" if link is not None else f"home of {account}"
-    return f"target of {link}" if link is not None else None
-
-
 _WHAT = {"link_is_shared": "symlink to ", "session_directory_exists": "the directory "}
 
 
@@ -58,16 +45,17 @@ class Finding(NamedTuple):
 
     @property
     def place(self) -> str:
-        """Where it is, as a person names it: ``backup projects``, ``session api``.
+        """Where it is, as a person names it: ``backup projects``, ``session api``."""
+        from invariants.naming import place_of  # which needs what the families look at
 
-        An invariant of the operator's own is named itself: its subject does not tell which it is.
-        """
-        if self.state == "broken":
-            names = (self.invariant, self.account, self.link, self.session)
-            return " ".join(name for name in names if name is not None)
-        if (place := place_of(self.account, self.link, self.session)) is not None:
-            return place
-        return self.invariant if self.state == "not-judged" else "launcher"
+        return place_of(self.invariant, self.state, self.account, self.link, self.session)
+
+    @property
+    def title(self) -> str:
+        """Where and what, in a few words, and always with the account."""
+        from invariants.naming import title_of
+
+        return title_of(self.invariant, self.state, self.account, self.link, self.session)
 
     @property
     def wanted(self) -> str:

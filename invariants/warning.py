@@ -3,7 +3,7 @@
 from collections.abc import Sized
 from typing import NamedTuple
 
-from invariants.finding import place_of, shown
+from invariants.finding import shown
 
 
 class Warned(NamedTuple):
@@ -28,7 +28,9 @@ class Warned(NamedTuple):
         >>> Warned("session_is_in_inventory", "…", "launcher down old", session="old").place
         'session old'
         """
-        return place_of(self.account, self.link, self.session) or self.invariant
+        from invariants.naming import place_of
+
+        return place_of(self.invariant, "warned", self.account, self.link, self.session)
 
     def as_json(self) -> dict[str, str | None]:
         """Return the fields as a report names them, in the order of a failure's."""

@@ -10,8 +10,9 @@ import stat
 from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple, Self
 
-from invariants.finding import place_of
+from invariants.finding import Finding
 from invariants.inventory import Inventory
+from invariants.naming import place_of, title_of
 from launcher.directories import make_readable
 from launcher.errors import NotJudged
 from launcher.replacing import replace_file
@@ -42,7 +43,12 @@ class Failing(NamedTuple):
     @property
     def place(self) -> str:
         """Where it is, as a person names it: ``backup projects``, ``session api``."""
-        return place_of(self.account, self.link, self.session) or "launcher"
+        return place_of(self.invariant, self.state, self.account, self.link, self.session)
+
+    @property
+    def title(self) -> str:
+        """Where and what, in a few words, and always with the account."""
+        return title_of(self.invariant, self.state, self.account, self.link, self.session)
 
     def as_json(self) -> dict[str, Any]:
         """Return the fields, named as in a report's failure."""
@@ -174,14 +180,14 @@ def advanced(before: History, inventory: str, gate: Gate) -> History:
     verdict, at = gate.verdict, round(gate.finished, 3)
     if before.inventory not in (None, inventory):
         before = before._replace(standing=())
-    known = {_key(one): one for one in before.standing}
+    known = {key(one): one for one in before.standing}
     now, appeared, mended = before.standing, _NONE, _NONE
     if verdict.colour is not Colour.UNKNOWN:
         found = [_failing(failure, at) for failure in verdict.failures]
-        now = tuple(known.get(_key(one), one) for one in found)
-        appeared = tuple(one for one in now if _key(one) not in known)
-        keys = {_key(one) for one in found}
-        mended = tuple(one for one in before.standing if _key(one) not in keys)
+        now = tuple(known.get(key(one), one) for one in found)
+        appeared = tuple(one for one in now if key(one) not in known)
+        keys = {key(one) for one in found}
+        mended = tuple(one for one in before.standing if key(one) not in keys)
     reason = verdict.reason and verdict.reason[:MAX_REASON]
     told = (before.inventory, before.verdict, before.changes[-1].reason if before.changes else None)
     if told == (inventory, verdict.colour.value, reason) and not appeared and not mended:
@@ -219,7 +225,8 @@ def _failing(failure: Failure, at: float) -> Failing:
     return Failing(**{name: getattr(finding, name) for name in _FIELDS}, since=at)
 
 
-def _key(one: Failing) -> tuple[str | None, ...]:
+def key(one: Failing | Finding) -> tuple[str | None, ...]:
+    """Return what tells one failure from another, in the history and in a report."""
     return (one.invariant, one.account, one.link, one.session, one.state)
 
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from invariants.links import LinkState
-from invariants.own.model import BROKEN
+from invariants.naming import BROKEN
 from launcher.errors import EXIT_CODES, ExitCode
 from launcher.left import INVARIANT as LEFT_BEHIND
 from launcher.sessions import SessionState

@@ -207,14 +207,19 @@ def _correct(path: str) -> str:
 
 
 def _blamed_on(path: str, verdict: Verdict) -> Verdict:
-    """Return *verdict* with the fix of what could not be judged: the file is the operator's."""
-    failures = tuple(
-        failure._replace(finding=failure.finding._replace(fix=_correct(path)))
-        if failure.finding.state == NOT_JUDGED
-        else failure
-        for failure in verdict.failures
+    """Return *verdict* with the file, and its fix, in what could not be judged."""
+    return verdict._replace(
+        failures=tuple(
+            failure._replace(finding=_in_file(path, failure.finding))
+            for failure in verdict.failures
+        )
     )
-    return verdict._replace(failures=failures)
+
+
+def _in_file(path: str, finding: Finding) -> Finding:
+    if finding.state != NOT_JUDGED or finding.found.startswith(path):
+        return finding
+    return finding._replace(found=f"{path}: {finding.found}", fix=_correct(path))
 
 
 def _joined(verdict: Verdict, others: Sequence[Verdict]) -> Verdict:

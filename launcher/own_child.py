@@ -80,9 +80,9 @@ def run_file(inventory: Any, file: Any, current: int, document: int, run: str = 
     """
     import pytest
 
-    from invariants.own.proof import Proof, Untouched
+    from invariants.own.proof import Proof, as_loaded
 
-    proof, untouched = Proof(inventory), Untouched()
+    proof, untouched = Proof(inventory), as_loaded()
     recorder = OwnRecorder(inventory, current, file, proof)
     folder = os.path.dirname(file.path)
     pinned = ["-c", os.devnull, f"--rootdir={folder}", f"--confcutdir={folder}"]
@@ -135,7 +135,9 @@ def main(arguments: list[str]) -> int:
     import pickle
 
     import invariants.own.plugin  # noqa: F401  # once, and not in each file's process
+    from invariants.own.proof import as_loaded
 
+    as_loaded()
     limit = word_to_go_on()
     if limit is None:
         return 0

@@ -25,6 +25,9 @@ if TYPE_CHECKING:
     from launcher.switch import Switch
 
 
+_SHARED, _MACHINE = "shared", "machine"
+
+
 class Painter:
     """Puts text in colour, or leaves it as it is."""
 
@@ -103,7 +106,7 @@ def verdict_entries(gate: Gate, sessions: Sequence[SessionStatus]) -> list[Entry
 
 def _on_one_line(finding: Finding) -> str:
     found = f"expected {finding.wanted}; found {shown(finding.found)}"
-    return f"{finding.place}: {finding.state}: {found}; fix: {finding.fix}"
+    return f"{finding.title}: {found}; fix: {finding.fix}"
 
 
 def install_text(
@@ -160,17 +163,25 @@ def _held(sessions: Sequence[SessionStatus]) -> str:
 
 
 def findings_blocks(findings: Iterable[Finding], inventory: Inventory, paint: Painter) -> list[str]:
-    """Return a block of text for each account that has findings, then one for what has none."""
+    """Return a block of text for each account that has findings, then those for what has none.
+
+    These are what all accounts share, links and their targets, and the machine as a whole.
+    """
     homes = {account.name: account.home for account in inventory.accounts}
-    groups: dict[str | None, list[Finding]] = {}
+    whose = {session.name: session.account for session in inventory.sessions}
+    titles = {name: f"{name} ({home})" for name, home in homes.items()}
+    groups: dict[str, list[Finding]] = {
+        title: [] for title in (*titles.values(), _SHARED, _MACHINE)
+    }
     for finding in findings:
-        groups.setdefault(finding.account, []).append(finding)
-    blocks = []
-    for name in (*homes, None):
-        if name in groups:
-            title = paint(f"{name} ({homes[name]})" if name else "shared", _BOLD)
-            blocks.append("\n".join([title, *(_indented(found, paint) for found in groups[name])]))
-    return blocks
+        name = finding.account or whose.get(finding.session or "")
+        title = _MACHINE if finding.link is None else _SHARED
+        groups.setdefault(titles.get(name, name) if name else title, []).append(finding)
+    return [
+        "\n".join([paint(title, _BOLD), *(_indented(found, paint) for found in some)])
+        for title, some in groups.items()
+        if some
+    ]
 
 
 def _indented(finding: Finding, paint: Painter) -> str:

@@ -30,7 +30,7 @@ def _lines(change: Change, paint: Painter) -> Iterable[str]:
     yield f"{moment(change.at)}  {colour}  {told}".rstrip()
     for sign, some in (("+", change.appeared), ("-", change.mended)):
         for one in some:
-            yield f"    {sign} {one.place}: {one.state}"
+            yield f"    {sign} {one.title}"
     if change.more:
         yield f"    and {change.more} more"
 
@@ -55,7 +55,7 @@ def standing_lines(history: History, now: float) -> list[str]:
     newest = sorted(history.standing, key=lambda one: -one.since)
     for one in newest[:_LISTED]:
         mark = "new" if one in history.latest else "today" if is_today(one.since, now) else ""
-        lines.append(f"  {mark:<5} {one.place}: {one.state}, since {moment(one.since)}")
+        lines.append(f"  {mark:<5} {one.title}, since {moment(one.since)}")
     if len(newest) > _LISTED:
         lines.append(f"  and {len(newest) - _LISTED} more: launcher history")
     return lines

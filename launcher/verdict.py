@@ -10,10 +10,10 @@ from typing import Any, NamedTuple, Self
 
 from invariants.checks import Check
 from invariants.finding import Finding
+from invariants.naming import NOT_JUDGED as NOT_JUDGED
 from invariants.warning import Warned, in_order
 
 STAGES = ("setup", "call", "teardown")
-NOT_JUDGED = "not-judged"
 _LISTED = 3
 _MEANINGS = {
     2: "pytest was interrupted, or a test module could not be loaded",

@@ -4,9 +4,6 @@ from typing import NamedTuple
 
 from invariants.own.contents import digest_of
 
-BROKEN = "broken"
-"""The state of an own invariant that does not hold: what is wrong is in the finding's words."""
-
 
 class OwnTest(NamedTuple):
     """One test: its invariant's name, its arguments, what must hold, and the fix."""

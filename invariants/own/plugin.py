@@ -19,9 +19,11 @@ import pytest
 from invariants.checks import directory
 from invariants.finding import Finding
 from invariants.inventory import Inventory, InventoryError, load, locate
+from invariants.naming import BROKEN
 from invariants.own.cases import own_cases, subjects_of
-from invariants.own.model import BROKEN, OwnFile
+from invariants.own.model import OwnFile
 from invariants.own.proof import NAME, Proof, with_proof
+from invariants.own.rules import RuleBroken, read_tests
 from invariants.plugin import INVENTORY
 
 OWN = pytest.StashKey[OwnFile]()
@@ -70,11 +72,19 @@ def pytest_collect_directory(path: Path, parent: pytest.Collector) -> pytest.Dir
 def pytest_pycollect_makemodule(
     module_path: Path, parent: pytest.Collector
 ) -> pytest.Module | None:
-    """Make the gate's module from the source that it was given; by hand, leave it to pytest."""
+    """Make the gate's module from the source that it was given; by hand, leave it to pytest.
+
+    By hand, a file that the gate would refuse is an error, with the same words.
+    """
     own = parent.config.stash.get(OWN, None)
-    if own is None or os.fspath(module_path) != own.path:
-        return None
-    return SourceModule.from_parent(parent, path=module_path)
+    if own is not None and os.fspath(module_path) == own.path:
+        return SourceModule.from_parent(parent, path=module_path)
+    if own is None and os.fspath(module_path.parent) != directory():
+        try:
+            read_tests(module_path.read_bytes(), os.fspath(module_path))
+        except RuleBroken as error:
+            raise pytest.Collector.CollectError(f"{module_path}: {error}") from error
+    return None
 
 
 def pytest_pycollect_makeitem(collector: pytest.Collector, name: str) -> list[pytest.Item] | None:

@@ -12,6 +12,7 @@ import ast
 import os
 import sys
 from collections.abc import Collection, Iterator
+from functools import cache
 from types import FunctionType, ModuleType
 from typing import Any
 
@@ -93,28 +94,37 @@ class Untouched:
     """The functions and classes that an outcome is made by, as they were before a file ran."""
 
     def __init__(self) -> None:
-        self._modules = {
+        modules = {
             name: module
             for name, module in list(sys.modules.items())
             if name.partition(".")[0] in _KEPT
         }
-        self._parts = dict(_parts(self._modules))
+        self._modules = modules
+        self._parts = [part for name, one in modules.items() for part in _parts(name, one)]
 
     def replaced(self) -> str | None:
         """Return the name of one that is not what it was, or None."""
         for name, module in self._modules.items():
             if sys.modules.get(name) is not module:
                 return name
-        now = dict(_parts(self._modules))
-        return next((name for name, one in self._parts.items() if now.get(name) is not one), None)
+        for name, whole, key, part in self._parts:
+            if vars(whole).get(key) is not part:
+                return f"{name}.{key}"
+        return None
 
 
-def _parts(modules: dict[str, ModuleType]) -> Iterator[tuple[str, object]]:
-    for name, module in modules.items():
-        for key, part in list(vars(module).items()):
-            if callable(part):
-                yield f"{name}.{key}", part
-            if isinstance(part, type) and part.__module__ == name:
-                for inner, function in list(vars(part).items()):
-                    if isinstance(function, FunctionType | classmethod | staticmethod | property):
-                        yield f"{name}.{key}.{inner}", function
+def _parts(name: str, module: ModuleType) -> Iterator[tuple[str, Any, str, object]]:
+    """Yield what a module is made of: where it is, in which module or class, its key, itself."""
+    for key, part in list(vars(module).items()):
+        if callable(part):
+            yield name, module, key, part
+        if isinstance(part, type) and part.__module__ == name:
+            for inner, function in list(vars(part).items()):
+                if isinstance(function, FunctionType | classmethod | staticmethod | property):
+                    yield f"{name}.{key}", part, inner, function
+
+
+@cache
+def as_loaded() -> Untouched:
+    """Return what there was when this was called first: before any file has run."""
+    return Untouched()

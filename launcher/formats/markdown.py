@@ -60,7 +60,7 @@ def _state(state: str | None) -> str:
 def _failure(failure: Failure) -> str:
     finding = failure.finding
     lines = [
-        f"**{_text(finding.place)}**: {_text(finding.state)}",
+        f"**{_text(finding.place)}**{_text(finding.title.removeprefix(finding.place))}",
         "",
         f"- expected {_code(finding.wanted)}",
         f"- found {_code(finding.found)}",

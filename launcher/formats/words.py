@@ -25,7 +25,7 @@ def plain(text: str) -> str:
 
 def brief(finding: Finding) -> str:
     """Return where and what, in a few words."""
-    return plain(f"{finding.place}: {finding.state}")
+    return plain(finding.title)
 
 
 def fields(finding: Finding) -> list[tuple[str, str]]:

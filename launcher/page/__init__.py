@@ -15,7 +15,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from launcher import __version__
 from launcher.formats.words import fields, plain, warning_fields
-from launcher.history import History
+from launcher.history import History, key
 from launcher.page.timeline import marks, rows, strip
 from launcher.reading import UNKNOWN, Reading, matrix_of
 from launcher.replacing import replace_own
@@ -37,6 +37,7 @@ def page(reading: Reading, history: History, now: float | None = None) -> str:
     tone, sign = reading.verdict.value, _SIGNS[reading.verdict]
     if reading.verdict is Colour.GREEN and reading.failed_sessions:
         tone, sign = "unknown", "!"  # nobody may take it for all being well
+    known = marks(history, now)
     return drawn(
         "page.html.jinja",
         now,
@@ -46,11 +47,13 @@ def page(reading: Reading, history: History, now: float | None = None) -> str:
         sign=sign,
         tone=tone,
         since=history.since if history.verdict == reading.verdict.value else None,
-        failures=[(one.finding, fields(one.finding)) for one in failures[:LISTED]],
+        failures=[
+            (one.finding, fields(one.finding), known.get(key(one.finding)))
+            for one in failures[:LISTED]
+        ],
         more=len(failures[LISTED:]),
         warnings=[(one, warning_fields(one)) for one in reading.warnings[:LISTED]],
         more_warnings=len(reading.warnings[LISTED:]),
-        marks=marks(history, now),
         sessions=() if reading.problem else reading.sessions,
         matrix=matrix_of(reading),
         accounts=_accounts(reading),

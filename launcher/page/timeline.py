@@ -8,7 +8,7 @@ from itertools import pairwise
 from invariants.inventory import Inventory
 from launcher.errors import NotJudged
 from launcher.formats.words import plain
-from launcher.history import Change, Failing, History, place, read
+from launcher.history import Change, Failing, History, key, place, read
 from launcher.timeline import is_today
 from launcher.verdict import Colour
 
@@ -103,16 +103,16 @@ def _row(change: Change) -> Row:
 
 
 def _places(some: tuple[Failing, ...]) -> str:
-    named = [plain(f"{one.place}: {one.state}") for one in some[:_NAMED]]
+    named = [plain(one.title) for one in some[:_NAMED]]
     more = [f"{len(some) - _NAMED} more"] if len(some) > _NAMED else []
     return ", ".join([*named, *more])
 
 
-def marks(history: History, now: float) -> dict[tuple[str, str], tuple[str, float]]:
-    """Return for each standing failure, by place and state, whether it is new, and since when."""
+def marks(history: History, now: float) -> dict[tuple[str | None, ...], tuple[str, float]]:
+    """Return for each standing failure, by its key, whether it is new, and since when."""
     latest = set(history.latest)
     return {
-        (one.place, one.state): (
+        key(one): (
             "new" if one in latest else "today" if is_today(one.since, now) else "",
             one.since,
         )

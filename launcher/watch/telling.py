@@ -188,5 +188,5 @@ def _summary(verdict: Verdict) -> str:
     more = f" and {len(verdict.failures) - 1} more" if len(verdict.failures) > 1 else ""
     return (
         f"red: {len(verdict.failures)} of {verdict.expected} invariants do not hold: "
-        f"{first.place}: {first.state}{more}"
+        f"{first.title}{more}"
     )

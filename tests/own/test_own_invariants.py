@@ -326,21 +326,32 @@ def test_the_example_holds(vm: Vm, own: Path) -> None:
     assert ("green", {}, 11 + 5) == (gate.verdict.colour, failures(gate), gate.verdict.expected)
 
 
-def test_a_file_can_be_tried_by_hand(vm: Vm, own: Path) -> None:
-    put(own, "home", "def test_home(account, inventory):\n  assert account.name == 'primary'")
+def by_hand(vm: Vm, file: Path) -> subprocess.CompletedProcess[str]:
+    """Run pytest over a file as the page of own invariants says."""
     command = [sys.executable, "-m", "pytest", "-p", "invariants.plugin"]
     command += ["-p", "invariants.own.plugin", "-p", "no:cacheprovider"]
-    command += ["--inventory", str(vm.inventory), str(own / "test_home.py")]
-    result = subprocess.run(
-        command,
+    return subprocess.run(
+        [*command, "--inventory", str(vm.inventory), str(file)],
         env={**vm.environ, "PYTHONPATH": str(CHECKOUT), "PYTHONDONTWRITEBYTECODE": "1"},
         cwd=vm.root,
         capture_output=True,
         text=True,
         check=False,
     )
+
+
+def test_a_file_can_be_tried_by_hand(vm: Vm, own: Path) -> None:
+    put(own, "home", "def test_home(account, inventory):\n  assert account.name == 'primary'")
+    result = by_hand(vm, own / "test_home.py")
     assert "1 failed, 1 passed" in result.stdout
     assert "test_home[backup]" in result.stdout
+
+
+def test_a_file_that_is_tried_by_hand_is_refused_as_by_the_gate(vm: Vm, own: Path) -> None:
+    file = put(own, "home", "def test_home(account):\n  account.name == 'primary'")
+    done = by_hand(vm, file)
+    assert 0 != done.returncode
+    assert f"{file}: line 2: test_home compares without an assert: it could not fail" in done.stdout
 
 
 def test_directories_are_validated_with_the_inventory(vm: Vm) -> None:
