@@ -9,6 +9,7 @@ thorough`` measures it.
 from __future__ import annotations
 
 import importlib.util
+import json
 import marshal
 import os
 import shutil
@@ -16,14 +17,17 @@ import signal
 import struct
 import subprocess
 import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import pytest
 
+from launcher.processes import identify
 from tests.attack import HANGS_SECONDS, Attack, kill, limits
 from tests.environment import Environment
+from tests.places import place
 from tests.vm import CHECKOUT, UNPRIVILEGED, Vm, wait_until
 
 RED, UNKNOWN, CONFIG = 1, 70, 78
@@ -717,3 +721,129 @@ def test_without_an_attack_the_same_gate_is_green_and_starts(vm: Vm, verb: str) 
     assert ("green", 0) == (attack.naive_gate(), attack.launcher(verb))
     wait_until(lambda: attack.started.exists() or verb == "check", f"{verb} leaves its mark")
     assert attack.report_says_green()
+
+
+class Later(NamedTuple):
+    """A way in which a green that a gate has earned is told on, though the VM is no longer right.
+
+    ``happens`` breaks the VM, or what is demanded of it, in a way that no gate has looked at.
+    """
+
+    name: str
+    happens: Callable[[Vm], object]
+
+
+def report_says(change: Callable[[dict[str, Any]], object]) -> Callable[[Vm], object]:
+    """Break a link, and leave a green report with one thing in it that speaks against green."""
+
+    def happens(vm: Vm) -> None:
+        vm.diverge()
+        document = json.loads(vm.report_path.read_text())
+        change(document)
+        vm.report_path.write_text(json.dumps(document))
+
+    return happens
+
+
+def kept_by_this_test(vm: Vm, kept_at: float) -> None:
+    me = identify(os.getpid())
+    assert me is not None
+    report_says(lambda d: d["failover"].update(keeper={"pid": me.pid, "start": me.start}))(vm)
+    os.utime(vm.report_path, (kept_at, kept_at))
+
+
+def home_moves(vm: Vm) -> None:
+    text = vm.inventory.read_text()
+    vm.inventory.write_text(text.replace(str(vm.home("backup")), str(vm.root / "nowhere")))
+
+
+def own_invariant_is_edited(vm: Vm) -> None:
+    (vm.root / "own" / "test_mine.py").write_text(MINE.format("False"))
+
+
+def key_is_there_twice(vm: Vm) -> None:
+    vm.diverge()
+    text = vm.report_path.read_text()
+    vm.report_path.write_text(text.replace('"verdict":', '"verdict": "red", "verdict":', 1))
+
+
+def watch_is_stopped(vm: Vm) -> None:
+    command = [sys.executable, "-m", "launcher", "--inventory", str(vm.inventory), "watch"]
+    behind = ["sh", "-c", '"$@" > "$0" 2>&1 & echo $!', str(vm.root / "log"), *command]
+    done = subprocess.run(behind, env=vm.environ, cwd=vm.root, check=True, stdout=subprocess.PIPE)
+    wait_until(lambda: "keeper" in vm.report, "the watch keeps the report")
+    os.kill(int(done.stdout), signal.SIGSTOP)  # it ends with the VM
+    vm.diverge()
+
+
+def machine_is_started_again(vm: Vm) -> None:
+    if os.geteuid() != 0:
+        pytest.skip("only root makes a container")
+    with place(vm, "before") as before:
+        assert 0 == vm.run("check", prefix=before.prefix).returncode
+    vm.diverge()
+    vm.prefix = ["unshare", "--pid", "--fork", "--mount-proc", "--kill-child"]
+
+
+MINE = 'def test_mine(account):\n    """Mine."""\n    assert account.name != "" and {}\n'
+LATER = [
+    Later("the home is another one by now", home_moves),
+    Later("an own invariant is another one by now", own_invariant_is_edited),
+    Later(
+        "of a version that noted no demands", report_says(lambda d: d["failover"].pop("demands"))
+    ),
+    Later("pytest ended with 1", report_says(lambda d: d.update(exitcode=1))),
+    Later("some checks failed", report_says(lambda d: d["summary"].update(failed=1))),
+    Later("it is unknown", report_says(lambda d: d["failover"].update(reason="hung"))),
+    Later(
+        "a session was held",
+        report_says(lambda d: d["failover"]["sessions"][0].update(state="held")),
+    ),
+    Later("no session is told of", report_says(lambda d: d["failover"].update(sessions=[]))),
+    Later("a key is there twice", key_is_there_twice),
+    Later("the watch is stopped", watch_is_stopped),
+    Later("the watch hangs", lambda vm: kept_by_this_test(vm, time.time() - 20)),
+    Later("the clock was set back", lambda vm: kept_by_this_test(vm, time.time() + 20)),
+    Later("a container was started again", machine_is_started_again),
+]
+
+
+@pytest.fixture
+def earned(vm: Vm) -> Vm:
+    """Return a VM with an own invariant, a session and metrics, whose gate was green."""
+    own = vm.root / "own"
+    own.mkdir(mode=0o755)
+    (own / "test_mine.py").write_text(MINE.format("True"))
+    metrics = str(vm.root / "x.prom")
+    vm.write({"api": ["sleep", "600"]}, invariants=[str(own)], prometheus=metrics)
+    done = vm.run("check")
+    assert 0 == done.returncode, done.stdout + done.stderr
+    assert 0 == vm.run("status", "--format", "nagios").returncode
+    return vm
+
+
+@pytest.mark.sampled(5)
+@pytest.mark.parametrize("row", LATER, ids=[row.name for row in LATER])
+def test_green_that_was_earned_is_not_told_on(earned: Vm, row: Later) -> None:
+    row.happens(earned)
+    done = earned.run("status", "--format", "nagios")
+    assert (3, True) == (done.returncode, done.stdout.startswith("CLAUDE_FAILOVER UNKNOWN - "))
+
+
+def test_green_metrics_are_not_left_by_a_launcher_that_is_killed(earned: Vm) -> None:
+    metrics = earned.root / "x.prom"
+    assert 'verdict="green"} 1' in metrics.read_text()
+    attack = Attack(earned)
+    attack.write(prometheus=str(metrics))
+    kill(signal.SIGKILL, child=False)(attack)
+    assert -9 == attack.launcher_up()
+    assert 'verdict="green"} 1' not in metrics.read_text()
+
+
+def test_green_page_is_not_left_where_the_inventory_is_wrong(earned: Vm) -> None:
+    page = earned.root / "page.html"
+    assert 0 == earned.run("status", "--html", str(page)).returncode
+    assert "</span> Green</h1>" in page.read_text()
+    earned.inventory.write_text("= nonsense")
+    assert 78 == earned.run("status", "--html", str(page)).returncode
+    assert "</span> Green</h1>" not in page.read_text()
