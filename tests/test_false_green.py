@@ -24,7 +24,9 @@ from typing import Any, NamedTuple
 
 import pytest
 
+from invariants.folders import folder_of
 from launcher.processes import identify
+from tests import client
 from tests.attack import HANGS_SECONDS, Attack, kill, limits
 from tests.environment import Environment
 from tests.places import place
@@ -342,6 +344,16 @@ def mounted(option: str) -> Setup:
     return setup
 
 
+def folder_that_cannot_be_written(attack: Attack) -> None:
+    """Let a Claude Code have a file in the place of the folder that its transcripts go to."""
+    mend(attack)
+    program = client.install(attack.vm)
+    mark = f"touch {attack.started}"
+    program.write_text(program.read_text().replace("#!/bin/sh", f"#!/bin/sh\n{mark}", 1))
+    attack.vm.write({"api": [str(program)]})
+    (attack.vm.target("projects") / str(folder_of(str(attack.vm.root)))).touch()
+
+
 def future_report(attack: Attack) -> None:
     text = attack.vm.report_path.read_text()
     attack.vm.report_path.write_text(text.replace("2.0", "99999999999.0"))
@@ -545,6 +557,7 @@ ROWS = [
     ),
     Row("a link breaks behind its check", "green", RED, link_breaks_behind_its_check),
     Row("a link breaks beside an own invariant", "green", RED, link_breaks_beside_an_own_invariant),
+    Row("no transcript could be written", "red", RED, folder_that_cannot_be_written),
     Row("the kernel follows no link of a home", "red", RED, mounted("nosymfollow")),
     # own invariants
     Row(
@@ -836,7 +849,7 @@ def test_green_metrics_are_not_left_by_a_launcher_that_is_killed(earned: Vm) -> 
     attack = Attack(earned)
     attack.write(prometheus=str(metrics))
     kill(signal.SIGKILL, child=False)(attack)
-    assert -9 == attack.launcher_up()
+    assert -9 == attack.launcher("up")
     assert 'verdict="green"} 1' not in metrics.read_text()
 
 

@@ -12,6 +12,8 @@ from pathlib import Path
 
 import pytest
 
+from invariants.folders import folder_of
+from tests import client
 from tests.vm import Vm
 from tests.watch.conftest import Watcher
 
@@ -124,6 +126,63 @@ def test_mount_over_a_target_is_seen(vm: Vm, watcher: Watcher) -> None:
         subprocess.run(["umount", home], check=True)
     (home / "projects").unlink()
     watcher.until("red", "an entry below what was mounted over")
+
+
+def test_mount_option_that_keeps_the_kernel_from_links_is_seen(vm: Vm, watcher: Watcher) -> None:
+    if os.geteuid() != 0:
+        pytest.skip("only root can mount")
+    home = vm.home("backup")
+    subprocess.run(["mount", "--bind", home, home], check=True)
+    try:
+        subprocess.run(["mount", "-o", "remount,bind,nosymfollow", home], check=True)
+        watcher.until("red", "no link is followed")
+        found = [one["found"] for one in vm.report["failures"]]
+        assert 3 == len([one for one in found if one.endswith("mounted nosymfollow")]), found
+    finally:
+        subprocess.run(["umount", home], check=True)
+    watcher.until("green", "links are followed again")
+
+
+@contextmanager
+def made(make: Callable[[Path], object], path: Path) -> Iterator[None]:
+    """Put in the place of a folder or a transcript what Claude Code cannot write, be it root."""
+    make(path)
+    yield
+    path.rmdir() if path.is_dir() else path.unlink()
+
+
+def test_what_is_kept_of_a_session_is_watched(vm: Vm, watching: Watching) -> None:
+    one, other = (f"{number * 8}-2222-4333-8444-555555555555" for number in "16")
+    more = "[watch]\ninterval = 3600"
+    vm.write({"api": [str(client.install(vm))]}, more=more)
+    folder = vm.target("projects") / str(folder_of(str(vm.root)))
+    record = vm.state / "conversations" / "api.json"
+    watcher = watching(vm)
+
+    def remember(conversation: str) -> None:
+        content = {"schema": 1, "session": "api", "directory": str(vm.root)}
+        record.with_suffix(".new").write_text(json.dumps({**content, "conversation": conversation}))
+        record.with_suffix(".new").rename(record)
+
+    assert "green" == watcher.verdict
+    with made(Path.touch, folder):
+        watcher.until("red", "a file in the place of the project's folder")
+    watcher.until("green", "no folder")
+    record.parent.mkdir()
+    remember(one)
+    folder.mkdir(mode=0o700)
+    places: dict[str, tuple[Callable[[Path], object], Path]] = {
+        "transcript": (Path.mkdir, folder / f"{one}.jsonl"),
+        "undo": (Path.touch, vm.target("file-history") / one),
+        "variables": (Path.touch, vm.target("session-env") / one),
+    }
+    for what, (make, path) in places.items():
+        with made(make, path):
+            watcher.until("red", what)
+        watcher.until("green", what)
+    (vm.target("file-history") / other).touch()
+    remember(other)
+    watcher.until("red", "the session has gone over to another conversation")
 
 
 def test_symlinks_on_the_way_are_followed(vm: Vm, watching: Watching) -> None:
