@@ -180,7 +180,7 @@ def living_keeper(inventory: Inventory) -> Process | None:
 
     One that has been killed and cannot die yet (a dead mount) keeps nothing true any more.
     """
-    with suppress(NotJudged, KeyError, TypeError, ValueError):
+    with suppress(NotJudged, KeyError, TypeError, ValueError, OverflowError):
         failover = read(inventory.settings.report)
         keeper = Process(int(failover["keeper"]["pid"]), int(failover["keeper"]["start"]))
         if failover["boot_id"] == boot_id() and keeper.pid != os.getpid():

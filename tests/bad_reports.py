@@ -118,6 +118,8 @@ BAD = (
     BadReport("schema is 1.0", _key(schema=1.0)),
     BadReport("schema is 2", _key(schema=2)),
     BadReport("counts are no whole numbers", _key(expected=24.0, passed=24.0)),
+    BadReport("demands are a number", _key(demands=1)),
+    BadReport("uptime is a text", _key(uptime="1")),
     BadReport("sessions are a text", _key(sessions="x")),
     BadReport("families that are off are a list", _key(off=["strays"])),
     # a contradiction

@@ -289,6 +289,15 @@ def test_watch_that_dies_and_hangs_at_it_keeps_nothing_true(
     claim.close()
 
 
+@pytest.mark.parametrize("start", ["1e999", '"x"', "null", "[]"])
+def test_keeper_that_is_none_keeps_no_watch_out(vm: Vm, start: str) -> None:
+    vm.run("check")
+    text = vm.report_path.read_text()
+    keeper = f'{{"failover": {{"keeper": {{"pid": 1, "start": {start}}}, '
+    vm.report_path.write_text(text.replace('{"failover": {', keeper, 1))
+    assert living_keeper(load(str(vm.inventory))) is None
+
+
 @pytest.mark.thorough
 def test_state_directory_that_takes_no_claim_is_said(vm: Vm, watching: Watching) -> None:
     vm.state.mkdir(mode=0o700)
