@@ -29,6 +29,7 @@ from launcher.processes import identify
 from tests import client
 from tests.attack import HANGS_SECONDS, Attack, kill, limits
 from tests.environment import Environment
+from tests.healthy.world import acl
 from tests.places import place
 from tests.vm import CHECKOUT, UNPRIVILEGED, Vm, wait_until
 
@@ -720,6 +721,93 @@ def test_little_memory_is_never_green(vm: Vm, verb: str, megabytes: int) -> None
     limits(f"--as={megabytes}000000")(attack)
     assert 0 != attack.launcher(verb)
     assert not attack.started.exists()
+
+
+OTHER = 54322
+USER, EVERYBODY = 5, 2**32 - 1
+
+
+def opened_by_a_list(path: Path) -> None:
+    """Let an access list open *path* to a user; the group bits hide that behind the own group."""
+    owners = [(1, 7, EVERYBODY), (2, 7, USER), (4, 5, EVERYBODY)]
+    acl(path, *owners, (16, 7, EVERYBODY), (32, 0, EVERYBODY))
+
+
+def given_away(path: Path) -> None:
+    os.chown(path, OTHER, OTHER)
+
+
+def put_back(vm: Vm) -> None:
+    """Put an old green of the user's own back over a red, as who can write the directory can."""
+    old = vm.report_path.rename(vm.root / "old.json")
+    entry = vm.entry("backup", "projects").readlink()
+    vm.diverge()
+    assert RED == vm.run("check").returncode
+    vm.entry("backup", "projects").unlink()
+    vm.entry("backup", "projects").symlink_to(entry)
+    old.rename(vm.report_path)
+
+
+def linked_by_another(vm: Vm) -> None:
+    old = vm.report_path.rename(vm.root / "old.json")
+    vm.report_path.symlink_to(old)
+    os.lchown(vm.report_path, OTHER, OTHER)
+
+
+# what of a VM that is all right is open to others; the codes of check, up and run; of a monitor
+OPEN: list[tuple[str, int, int, Callable[[Vm], object]]] = [
+    ("home, by a list", RED, 0, lambda vm: opened_by_a_list(vm.home("backup"))),
+    ("home, by root's group", RED, 0, lambda vm: vm.home("backup").chmod(0o770)),
+    ("inventory, by a list", CONFIG, 3, lambda vm: opened_by_a_list(vm.inventory)),
+    ("inventory's directory, by a list", CONFIG, 3, lambda vm: opened_by_a_list(vm.root)),
+    ("inventory's symlink", CONFIG, 3, lambda vm: lchowned(relinked(vm))),
+    ("state, by its mode", CONFIG, 3, lambda vm: vm.state.chmod(0o777)),
+    ("state, by a list", CONFIG, 3, lambda vm: opened_by_a_list(vm.state)),
+    ("state, by its owner", CONFIG, 3, lambda vm: given_away(vm.state)),
+    ("records, by their mode", CONFIG, 3, lambda vm: (vm.state / "sessions").chmod(0o777)),
+    ("records, by their owner", CONFIG, 3, lambda vm: given_away(vm.state / "sessions")),
+    ("report, by its mode", 0, 3, lambda vm: vm.report_path.chmod(0o666)),
+    ("report, by a list", 0, 3, lambda vm: opened_by_a_list(vm.report_path)),
+    ("report, by its owner", 0, 3, lambda vm: given_away(vm.report_path)),
+    ("report, by a symlink", UNKNOWN, 3, linked_by_another),
+    ("report, put back", 0, 3, put_back),
+]
+
+
+def relinked(vm: Vm) -> Path:
+    """Let the inventory be a symlink; return it."""
+    real = vm.inventory.rename(vm.root / "real.toml")
+    vm.inventory.symlink_to(real)
+    return vm.inventory
+
+
+def lchowned(path: Path) -> None:
+    os.lchown(path, OTHER, OTHER)
+
+
+@pytest.mark.sampled(5)
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a file to another")
+@pytest.mark.parametrize(
+    ("code", "monitor", "change"), [row[1:] for row in OPEN], ids=[row[0] for row in OPEN]
+)
+def test_what_others_can_write_makes_nothing_green(
+    vm: Vm, code: int, monitor: int, change: Callable[[Vm], object]
+) -> None:
+    started = vm.root / "a-session-was-started"
+    vm.write({"api": ["/bin/sh", "-c", f"touch {started}; exec sleep 600"]})
+    (vm.state / "sessions").mkdir(parents=True)
+    assert 0 == vm.run("check").returncode
+    change(vm)
+    assert monitor == vm.run("status", "--format", "nagios").returncode
+    if code == 0:  # the next gate replaces it
+        assert 0 == vm.run("check").returncode
+        assert 0 == vm.run("status", "--format", "nagios").returncode
+        return
+    assert [code] * 3 == [
+        vm.run(*verb).returncode for verb in (("check",), ("up",), ("run", "primary", "--", "true"))
+    ]
+    assert not started.exists(), "a session was started"
+    assert 0 != vm.run("status", "--format", "nagios").returncode
 
 
 def test_table_is_as_long_as_it_says() -> None:
