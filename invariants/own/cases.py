@@ -9,8 +9,7 @@ from collections.abc import Collection, Iterable, Iterator
 
 from invariants.checks import Case, Check
 from invariants.model import Account, Inventory, Link, Session
-from invariants.own.model import OwnFile
-from invariants.own.rules import SUBJECTS
+from invariants.own.model import SUBJECTS, OwnFile
 
 
 def own_cases(arguments: Collection[str], inventory: Inventory) -> Iterator[Case]:

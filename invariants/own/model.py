@@ -4,6 +4,9 @@ from typing import NamedTuple
 
 from invariants.own.contents import digest_of
 
+SUBJECTS = ("account", "link", "session")
+"""The arguments of a test that are parameters, in the order of a case's values."""
+
 
 class OwnTest(NamedTuple):
     """One test: its invariant's name, its arguments, what must hold, and the fix."""

@@ -23,7 +23,6 @@ from invariants.naming import BROKEN
 from invariants.own.cases import own_cases, subjects_of
 from invariants.own.model import OwnFile
 from invariants.own.proof import NAME, Proof, with_proof
-from invariants.own.rules import RuleBroken, read_tests
 from invariants.plugin import INVENTORY
 
 OWN = pytest.StashKey[OwnFile]()
@@ -80,6 +79,8 @@ def pytest_pycollect_makemodule(
     if own is not None and os.fspath(module_path) == own.path:
         return SourceModule.from_parent(parent, path=module_path)
     if own is None and os.fspath(module_path.parent) != directory():
+        from invariants.own.rules import RuleBroken, read_tests  # which the gate does not need here
+
         try:
             read_tests(module_path.read_bytes(), os.fspath(module_path))
         except RuleBroken as error:

@@ -12,11 +12,10 @@ from collections.abc import Iterator
 from invariants.checks import FAMILIES
 from invariants.finding import quoted
 from invariants.own.failing import CannotFail, refuse_what_cannot_fail
-from invariants.own.model import OwnTest
+from invariants.own.model import SUBJECTS, OwnTest
 from invariants.own.names import Function as _Function
 from invariants.own.names import bindings, inside
 
-SUBJECTS = ("account", "link", "session")
 ARGUMENTS = (*SUBJECTS, "inventory")
 MAX_NAME = 100
 
