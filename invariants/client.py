@@ -5,6 +5,7 @@ Each file is read at most once a run, and only what the invariants ask for is ke
 than a mark to compare it by.
 """
 
+import hashlib  # which pytest has imported already
 import os
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
@@ -64,12 +65,12 @@ class ClientLogin(NamedTuple):
     """What `.credentials.json` says of a login.
 
     ``works`` tells whether it has a token and the scope that Claude Code infers with; whether the
-    server takes it cannot be told from here. ``marks`` stand for its tokens: equal where two homes
-    have the very same one, and of no use in another process.
+    server takes it cannot be told from here. ``marks`` are digests of its tokens: equal where two
+    homes have the very same one. They leave no process but as digests of digests.
     """
 
     works: bool = False
-    marks: frozenset[int] = frozenset()
+    marks: frozenset[str] = frozenset()
 
 
 class Clients:
@@ -241,8 +242,12 @@ def _read_login(home: str) -> ClientLogin:
     has_token = bool((_text(login, "accessToken") or "").strip())
     return ClientLogin(
         works=has_token and isinstance(scopes, list) and _SCOPE in scopes,
-        marks=frozenset(hash(token) for token in tokens if token),
+        marks=frozenset(_mark(token) for token in tokens if token),
     )
+
+
+def _mark(token: str) -> str:
+    return hashlib.blake2b(token.encode("utf-8", "surrogatepass"), digest_size=16).hexdigest()
 
 
 def _read_settings(path: str) -> ClientSettings:

@@ -24,7 +24,7 @@ INVARIANT = "login_is_its_own"
 def inputs(inventory: Inventory, environ: Mapping[str, str]) -> Iterator[Input]:
     """Yield what is read to tell the logins apart."""
     for account in inventory.accounts:
-        words = "the ids of the login, and whether another home has its tokens"
+        words = "the ids of the login, and which tokens it has"
         part = Part(account.name, partial(_login, account), words)
         for path in (*states_of(account), os.path.join(account.home, CREDENTIALS)):
             yield Input(path, part, content=True)
@@ -32,7 +32,7 @@ def inputs(inventory: Inventory, environ: Mapping[str, str]) -> Iterator[Input]:
 
 def _login(account: Account, judges: Judges) -> object:
     state = judges.clients.state(account)
-    return state.login, state.organization, judges.identity.judge(account)
+    return state.login, state.organization, judges.clients.login(account).marks
 
 
 class Identity:
@@ -44,7 +44,7 @@ class Identity:
         self._clients = clients
         self._findings: dict[str, Finding | None] = {}
         self._known: dict[str, list[tuple[str | None, Account]]] = {}
-        self._holders: dict[int, Account] = {}
+        self._holders: dict[str, Account] = {}
 
     def judge(self, account: Account) -> Finding | None:
         """Return whose login *account* has as well, or None where it has its own, or none yet."""

@@ -30,8 +30,6 @@ def inputs(inventory: Inventory, environ: Mapping[str, str]) -> Iterator[Input]:
         yield Input(link.target)
     for account in inventory.accounts:
         yield Input(account.home)
-        for link in inventory.links:  # where it leads tells whether a missing target was there
-            yield Input(account.entry(link))
     yield Input(FSTAB, content=True)
 
 

@@ -14,6 +14,7 @@ from typing import NamedTuple
 from uuid import uuid4
 
 from invariants.conversations import running
+from invariants.folders import RECORDS, folder_of, record_path
 from tests.vm import Vm, wait_until
 
 CONVERSATION = str(uuid4())
@@ -66,6 +67,8 @@ class Rich:
         (self.other / "projects").mkdir(parents=True)
         (self.other / "settings.json").touch()
         (self.markless / "projects" / "-src").mkdir(parents=True)
+        self.unkept = str(uuid4())  # a conversation of which nothing could be kept
+        vm.target("session-env").joinpath(self.unkept).touch()
         for account in vm.accounts:
             self._furnish(account)
         self._write_inventory()
@@ -77,7 +80,7 @@ class Rich:
     def _furnish(self, account: str) -> None:
         home = self.vm.home(account)
         write(home / ".claude.json", self.state(account))
-        write(home / ".credentials.json", {"claudeAiOauth": {"accessToken": "none of anybody's"}})
+        write(home / ".credentials.json", self.login(account))
         write(home / "settings.json", self.settings())
         for name in ("sessions", "daemon"):
             (home / name).mkdir()
@@ -93,6 +96,11 @@ class Rich:
         text += f'[launcher]\nstate = "{self.vm.state}"\nbackend = "tmux"\n'
         text += "[invariants]\nparity = true\n[watch]\ninterval = 3600\n"
         self.vm.inventory.write_text(text)
+
+    def login(self, account: str) -> dict[str, object]:
+        """Return what a home's `.credentials.json` holds."""
+        login = {"accessToken": f"none of {account}", "scopes": ["user:inference"]}
+        return {"claudeAiOauth": login}
 
     def state(self, account: str, **changes: object) -> dict[str, object]:
         """Return what a home's `.claude.json` holds: trust for what is above the directories."""
@@ -148,6 +156,7 @@ class Rich:
         yield from self._directories()
         yield from self._documents()
         yield from self._trust()
+        yield from self._kept()
         yield from self._writers()
         yield from self._strays()
 
@@ -168,7 +177,7 @@ class Rich:
                 yield Way(one, self._name(path), (target,), partial(missing, path))
         for path in (self.worktree, self.docs):
             exists = "session_directory_exists"
-            for one in (exists, "session_can_start_unattended"):
+            for one in (exists, "session_can_start_unattended", "session_folder_is_writable"):
                 yield Way(one, self._name(path), (exists,), partial(missing, path))
         for name, one in (("claude", "command_is_found"), ("tmux", "backend_is_there")):
             path, one = self.programs / name, f"session_{one}"
@@ -191,7 +200,10 @@ class Rich:
                 new = self.state(account, projects={})
                 yield Way(ready, name, (ready,), partial(held, path, new))
                 yield Way(ready, name, (ready, own), partial(written, path, "no JSON"))
-            for path in (home / ".credentials.json", state):
+            credentials = home / ".credentials.json"
+            same = self.login(other)
+            yield Way(own, self._name(credentials), (own,), partial(held, credentials, same))
+            for path in (credentials, state):
                 name = self._name(path)
                 yield Way(isolated, name, (isolated,), partial(mode, path, 0o666))
                 yield Way(isolated, name, (isolated,), partial(linked, path, self.root / "second"))
@@ -204,6 +216,8 @@ class Rich:
             yield Way(equal, name, (equal,), partial(held, settings, new))
             new = self.settings(permissions={"defaultMode": "bypassPermissions"})
             yield Way(ready, name, (ready,), partial(held, settings, new))
+        logged, path = "session_is_logged_in", self.vm.home("primary") / ".credentials.json"
+        yield Way(logged, self._name(path), (logged,), partial(moved_away, path))
         for directory in (self.worktree, self.docs):
             for file in ("settings.json", "settings.local.json"):
                 path = directory / ".claude" / file
@@ -219,6 +233,16 @@ class Rich:
             yield Way(ready, self._name(path), (ready,), partial(written, path, "elsewhere"))
         git = self.inside / "../.."
         yield Way(ready, self._name(git), (ready,), partial(moved_away, self.inside.parent.parent))
+
+    def _kept(self) -> Iterator[Way]:
+        written_, folder = "session_folder_is_writable", folder_of(str(self.docs))
+        path = self.vm.target("projects") / str(folder)
+        yield Way(written_, self._name(path), (written_,), partial(held, path, "no directory"))
+        for name, directory in (("api", self.worktree), ("docs", self.docs)):
+            record = Path(record_path(str(self.vm.state), RECORDS, name))
+            record.parent.mkdir(parents=True, exist_ok=True)
+            new = {"schema": 1, "conversation": self.unkept, "directory": str(directory)}
+            yield Way(written_, self._name(record), (written_,), partial(held, record, new))
 
     def _writers(self) -> Iterator[Way]:
         one = "conversation_has_one_writer"
