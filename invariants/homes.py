@@ -9,6 +9,7 @@ from invariants.access import DATABASES, other_writers, user_name
 from invariants.finding import Finding, quoted
 from invariants.fixes import look, set_aside
 from invariants.inputs import Input
+from invariants.links import is_nosymfollow
 from invariants.model import Account, Inventory
 from invariants.places import Places, home_of
 
@@ -83,7 +84,18 @@ class Homes:
         if writers:
             found = f"{writers} can write it (mode {stat.S_IMODE(status.st_mode):04o})"
             return _fault(account, "writable-by-others", found, quoted("chmod", "go-w", home))
-        return self._clash(account)
+        return self._clash(account) or self._not_followed(account)
+
+    def _not_followed(self, account: Account) -> HomeFault | None:
+        """Tell once what is wrong with all links of a home: they are right, and lead nowhere."""
+        try:
+            if not is_nosymfollow(account.home):
+                return None
+        except OSError as error:
+            return _unreadable(account, f"unreadable: {error.strerror}")
+        found = "on a file system mounted nosymfollow: the kernel follows no link in it"
+        fix = look("findmnt", "-T", account.home, note="what must be mounted without nosymfollow")
+        return _fault(account, "nosymfollow", found, fix, hides=True)
 
     def _missing(self, account: Account) -> HomeFault:
         home = account.home

@@ -22,7 +22,6 @@ REQUIRED_SHARED = ("session-env", "file-history", "projects")
 _NOWHERE = frozenset({errno.ENOENT, errno.ENOTDIR, errno.ENAMETOOLONG})
 _REFUSED = frozenset({errno.ELOOP, errno.EACCES, errno.EPERM})
 _USE = os.R_OK | os.W_OK | os.X_OK
-_NOSYMFOLLOW = 0x2000  # ST_NOSYMFOLLOW of linux/statfs.h, since Linux 5.10
 _ATTEMPTS = 4
 
 
@@ -189,11 +188,16 @@ def _look_through(path: str, target: str, found: str, *, exists: bool) -> Entry:
 def _not_followed(path: str, words: str, error: OSError) -> Entry:
     why = os.strerror(error.errno or 0)
     try:
-        if os.statvfs(os.path.dirname(path)).f_flag & _NOSYMFOLLOW:
+        if is_nosymfollow(os.path.dirname(path)):
             why = "its file system is mounted nosymfollow"
     except OSError:
         pass  # the error says what it can
     return Entry(LinkState.UNREADABLE, f"{words}: {why}", is_followed=False)
+
+
+def is_nosymfollow(directory: str) -> bool:
+    """Return whether the kernel follows no symlink in *directory*. Raises OSError."""
+    return bool(os.statvfs(directory).f_flag & 0x2000)  # ST_NOSYMFOLLOW, since Linux 5.10
 
 
 def _may_use(directory: str) -> bool:

@@ -119,6 +119,11 @@ _HOME = {
         _NOWHERE,
         "chmod u+rwx HOME",
     ),
+    "nosymfollow": (
+        "The home is on a file system mounted nosymfollow: the kernel follows no symlink in it.",
+        _NOWHERE,
+        "Mount it without that option: the fix that check prints shows the mount.",
+    ),
     "writable-by-others": (
         "Other users can write the home.",
         "They can turn its links, or put credentials and settings of theirs there.",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
@@ -13,7 +14,8 @@ import pytest
 from invariants.homes import Homes
 from invariants.model import Account, Link
 from invariants.targets import Targets
-from tests.vm import UNPRIVILEGED
+from tests.places import NEEDS_ROOT
+from tests.vm import UNPRIVILEGED, Vm
 
 
 @pytest.fixture
@@ -191,3 +193,17 @@ def test_what_the_user_may_not_do_is_told(place: Path, judge: str, mode: int, st
         assert f"{state}\n" == subprocess.check_output(command, text=True)
     finally:
         place.chmod(0o700)
+
+
+@NEEDS_ROOT
+def test_home_whose_links_the_kernel_does_not_follow_is_one_failure(vm: Vm) -> None:
+    home = vm.home("backup")
+    script = f'mount --bind {home} {home} && mount -o remount,bind,nosymfollow {home} && exec "$@"'
+    done = vm.run("check", "--json", prefix=["unshare", "--mount", "sh", "-c", script, "sh"])
+    (failure,) = json.loads(done.stdout)["failures"]
+    assert ("home_is_usable", "backup", "nosymfollow") == (
+        failure["invariant"],
+        failure["account"],
+        failure["state"],
+    )
+    assert failure["fix"].startswith(f"findmnt -T {home}  # look: ")
