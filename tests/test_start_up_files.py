@@ -16,7 +16,7 @@ from pathlib import Path
 import pytest
 
 from launcher.child import find_installed
-from tests.environment import Environment
+from tests.environment import EVIL_PYTEST, PASS_ALL, Environment
 from tests.vm import Vm, wait_until
 
 IN_THE_CHILD = "any('child.py' in one or 'zygote' in one for one in __import__('sys').orig_argv)"
@@ -165,6 +165,45 @@ def test_a_wrapper_of_the_interpreter_sets_no_variable_of_pytests(
     assert str(wrapper) == seen.stdout.strip()
     assert 1 == vm.run("check", python=[str(wrapper)]).returncode
     assert BROKEN == failing(vm)
+
+
+INI = "[pytest]\naddopts = --collect-only\npython_functions = none\n"
+AROUND = {
+    "pytest.ini": INI,
+    ".pytest.ini": INI,
+    "tox.ini": INI,
+    "setup.cfg": INI.replace("[pytest]", "[tool:pytest]"),
+    "pytest.toml": '[pytest]\naddopts = ["--collect-only"]\n',
+    "pyproject.toml": '[tool.pytest.ini_options]\naddopts = "--collect-only"\n',
+    "conftest.py": PASS_ALL,
+    "pytest.py": EVIL_PYTEST,
+    "sitecustomize.py": "import os; os.environ['PYTEST_ADDOPTS'] = '--collect-only'\n",
+}
+
+
+def test_files_around_own_invariants_have_no_say(
+    vm: Vm, environment: Environment, own: Path
+) -> None:
+    """In the directory above, beside the inventory, and in theirs, where that is no Python."""
+    vm.diverge()
+    for name, text in AROUND.items():
+        (vm.root / name).write_text(text)
+        if not name.endswith(".py"):
+            (own / name).write_text(text)
+    done = vm.run("check", python=[str(environment.python)], environ={"PYTHONPATH": ""})
+    assert (1, BROKEN) == (done.returncode, failing(vm)), done.stderr
+
+
+def test_plugins_that_are_installed_have_no_say(
+    vm: Vm, environment: Environment, own: Path
+) -> None:
+    vm.diverge()
+    about = environment.site / "evil-1.dist-info"
+    about.mkdir()
+    (about / "METADATA").write_text("Metadata-Version: 2.1\nName: evil\nVersion: 1\n")
+    (about / "entry_points.txt").write_text("[pytest11]\nevil = evil_plugin\n")
+    done = vm.run("check", python=[str(environment.python)])
+    assert (1, BROKEN) == (done.returncode, failing(vm)), done.stderr
 
 
 def test_without_any_of_it_all_is_green(vm: Vm, environment: Environment, own: Path) -> None:

@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Mapping
+import threading
+from collections.abc import Generator, Mapping
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -107,6 +108,28 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
         inventory = _inventory(metafunc.config)
         cases = own_cases(metafunc.fixturenames, inventory)
         metafunc.parametrize(subjects, [pytest.param(*case.values, id=case.id) for case in cases])
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_call(item: pytest.Item) -> Generator[None]:
+    """Let what an assert says in a thread of the test's be what the test says.
+
+    Python prints such an error, and the test would pass.
+    """
+    errors: list[BaseException] = []
+    before = threading.excepthook
+
+    def note(given: threading.ExceptHookArgs) -> None:
+        before(given)
+        errors.extend(filter(None, [given.exc_value]))
+
+    threading.excepthook = note
+    try:
+        yield
+    finally:
+        threading.excepthook = before
+    if errors:
+        raise errors[0]
 
 
 @pytest.hookimpl(optionalhook=True)

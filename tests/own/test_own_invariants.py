@@ -141,6 +141,34 @@ def test_no_evil_file_passes(vm: Vm, own: Path) -> None:
     assert gate.verdict.passed == 11 + 1
 
 
+THREADS = """
+import threading
+
+def check(text):
+    assert text == "right", "it is " + text
+
+def run(text):
+    thread = threading.Thread(target=check, args=(text,))
+    thread.start()
+    thread.join()
+
+def test_wrong_in_a_thread():
+    run("wrong")
+
+def test_right_in_a_thread():
+    run("right")
+"""
+
+
+def test_what_a_thread_asserts_counts(vm: Vm, own: Path) -> None:
+    put(own, "threads", THREADS)
+    gate = judged(vm)
+    (found,) = failures(gate).values()
+    assert ("wrong_in_a_thread", "broken") == (found["invariant"], found["state"])
+    assert found["found"].startswith("it is wrong")
+    assert ("red", 12) == (gate.verdict.colour, gate.verdict.passed)
+
+
 def test_a_file_that_patches_everything_changes_nothing_for_the_others(vm: Vm, own: Path) -> None:
     put(own, "a_patching", PATCHING)
     put(own, "b_broken", HEALTHY.format(name="b_broken", broken=True))
