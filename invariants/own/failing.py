@@ -246,9 +246,15 @@ class _Flow:
         return live
 
     def _bury(self, body: Sequence[ast.stmt]) -> None:
-        """Note an assert in *body*, which is never reached."""
-        if self._dead is None:
-            self._dead = next((one for one in inside(list(body)) if self._asserts(one)), None)
+        """Note an assert in *body*, which is never reached.
+
+        What would fail for sure there is meant so: it says that nobody comes there.
+        """
+        for one in inside(body):
+            sure = isinstance(one, ast.Assert) and never(one.test, self._names)
+            fails = isinstance(one, ast.Raise) or self._names.called(one) == _FAIL
+            if self._dead is None and self._asserts(one) and not (sure or fails):
+                self._dead = one
 
     def _asserts(self, node: ast.AST) -> bool:
         """Tell whether *node* is there to fail: an assert, or what an own function asserts."""

@@ -31,12 +31,15 @@ class Names:
         )
         """How often each name is read."""
         self.functions: dict[str, Function] = {}
-        """The functions by their names."""
+        """The functions by their names, but for methods and what a decorator may have replaced."""
         self.classes: frozenset[str] = frozenset()
         self._imported: dict[str, str] = {}
+        self._all_are_known = bound["*"] == 0  # else a module's names, whichever they are, are here
+        methods = {id(one) for node in nodes if isinstance(node, ast.ClassDef) for one in node.body}
         for node in nodes:
             if isinstance(node, Function) and bound[node.name] == 1:
-                self.functions[node.name] = node
+                if not node.decorator_list and id(node) not in methods:
+                    self.functions[node.name] = node
             elif isinstance(node, ast.ClassDef) and bound[node.name] == 1:
                 self.classes |= {node.name}
             elif isinstance(node, ast.Import | ast.ImportFrom):
@@ -58,8 +61,9 @@ class Names:
             return ""
         if node.id in self._imported:
             return self._imported[node.id]
-        known = node.id not in self._bound and hasattr(builtins, node.id)
-        return f"builtins.{node.id}" if known else ""
+        if node.id in self._bound or not self._all_are_known:
+            return ""
+        return f"builtins.{node.id}" if hasattr(builtins, node.id) else ""
 
     def called(self, node: ast.AST) -> str:
         """Return the full name of what the call *node* calls; empty if it is none, or not known."""

@@ -137,8 +137,6 @@ UNREACHED = [
     "for one in [link]:\n    break\n    assert one.target",
     "with open(link.target):\n    return\n  assert link.target",
     "try:\n    return\n  finally:\n    print(link)\n  assert link.target",
-    "return\n  pytest.fail('never')",
-    "return\n  raise AssertionError",
     "return\n  helper(link)",
     "match link.name:\n    case 'a': return\n    case _: return\n  assert link.target",
     "if __debug__:\n    return\n  assert link.target",
@@ -179,6 +177,8 @@ NOTHING = [
     "print(link)",
     "for one in [link]:\n    pass",
     "name = link.name\n  other = name",
+    "return\n  pytest.fail('never')",
+    "return\n  raise AssertionError",
     "import os",
     "global OTHER\n  OTHER = 1",
     "found = [one for one in [link] if one.target]",
@@ -355,6 +355,10 @@ HEALTHY = [
     "while not link.target:\n    assert link.name",
     "while True:\n    if link.target:\n      break\n  assert link.target",
     "if link.name == 'x':\n    return\n  assert link.target",
+    "while True:\n    if link.target:\n      return\n    pytest.fail('none')\n"
+    "  raise AssertionError('nobody comes here')",
+    "while True:\n    if link.target:\n      return\n    pytest.fail('none')\n"
+    "  assert False, 'nobody comes here'",
     "if not link.name:\n    pytest.skip('nothing to judge')\n  assert link.target",
     "for one in [link]:\n    if not one.name:\n      continue\n    assert one.target",
     "if TYPE_CHECKING:\n    from x import y\n  assert link.target",
@@ -422,6 +426,13 @@ FILES = {
     "def test_a(link):\n  check(print)",
     "defined twice": "try:\n  from x import check\nexcept ImportError:\n"
     "  def check(link): return link.target == '/x'\ndef test_a(link):\n  check(link)",
+    "a decorated generator": "import contextlib\n@contextlib.contextmanager\ndef mounted():\n"
+    "  assert len('a')\n  yield\ndef test_a(link):\n  mounted().__enter__()\n  mounted()\n"
+    "  assert link.target",
+    "a method by the name of a helper": "class C:\n  def check(self): return 1\n"
+    "from unknown import *\ndef test_a(link):\n  check(link)",
+    "names of another module": "from unknown import *\ndef test_a(link):\n"
+    "  print(link)\n  all([link])\n  assert str",
     "each other": "def even(n):\n  return n == 0 or odd(n - 1)\ndef odd(n):\n"
     "  assert n\n  return even(n - 1)\ndef test_a(link):\n  even(len(link.name))",
     "unused comparison at the top": "import os\nLINUX = os.name == 'posix'\n"
