@@ -34,11 +34,12 @@ def validate_all(
 ) -> Gate:
     """Run every invariant that *inventory* calls for and judge the run: all accounts, all problems.
 
-    If all hold, homes, links and targets are looked at once more, without pytest. Takes at most the
-    inventory's ``timeout`` (and two seconds to end what hangs). Never raises for what goes wrong
-    with the run: that is the verdict unknown, with its reason. A signal while it runs, noted by
-    *interrupts*, is such a reason too; without them signals do what they did before, and any thread
-    may call. *child* is one that was started beforehand, and is the caller's. Nothing is published.
+    If all hold, homes, links, targets and sessions are looked at again, without pytest. Takes at
+    most the inventory's ``timeout``, and three seconds: one for that look after a gate that took
+    all of its time, two to end what hangs. Never raises for what goes wrong with the run: that is
+    the verdict unknown, with its reason. A signal while it runs, noted by *interrupts*, is such a
+    reason too; without them signals do what they did before, and any thread may call. *child* is
+    one that was started beforehand, and is the caller's. Nothing is published.
     """
     if interrupts is None:
         with Interrupts(signals=()) as nothing:

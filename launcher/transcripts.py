@@ -31,13 +31,14 @@ class Transcript(Enum):
 def look_for(projects: str, conversation: str, directories: Collection[str] = ()) -> Transcript:
     """Return what there is of *conversation* in any folder of *projects*.
 
-    *directories* are those in which its session works or worked. A folder that cannot be looked
-    into is passed over, unless it is that of one of them: a folder of another project must keep no
-    session from its start. Raises OSError for those, for *projects*, and for a transcript of that
-    id that cannot be read.
+    *directories* are those in which its session works or worked; their folders come first, and
+    others are looked into only if they have no turn of it. A folder that cannot be looked into is
+    passed over, unless it is one of theirs: a folder of another project must keep no session from
+    its start. Raises OSError for those, for *projects*, and for a transcript of that id that cannot
+    be read.
     """
     found = Transcript.ABSENT
-    for path in _places(projects, conversation):
+    for path in _places(projects, conversation, directories):
         try:
             if _has_turns(path):
                 return Transcript.BEGUN
@@ -110,10 +111,14 @@ def begun_by_launchers(projects: str, directory: str) -> Iterator[str]:
             yield conversation
 
 
-def _places(projects: str, conversation: str) -> Iterator[str]:
+def _places(projects: str, conversation: str, directories: Collection[str] = ()) -> Iterator[str]:
+    own = [name for one in directories if (name := folder_of(one)) is not None]
+    for name in dict.fromkeys(own):
+        yield os.path.join(projects, name, f"{conversation}.jsonl")
     with os.scandir(projects) as folders:
         for folder in folders:
-            yield os.path.join(folder.path, f"{conversation}.jsonl")
+            if folder.name not in own:
+                yield os.path.join(folder.path, f"{conversation}.jsonl")
 
 
 def _has_turns(path: str) -> bool:

@@ -70,6 +70,19 @@ def test_folder_that_is_no_session_s_is_passed_over_and_its_own_is_not(
         look_for(str(projects), str(uuid4()), [str(tmp_path)])
 
 
+def test_its_own_folder_is_looked_into_before_all_others(
+    projects: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What hangs in the folder of another project does not matter to a session with turns."""
+    write(projects, tmp_path)
+
+    def hang(*_: object) -> None:
+        raise AssertionError("the other folders are looked for")
+
+    monkeypatch.setattr(os, "scandir", hang)
+    assert Transcript.BEGUN is look_for(str(projects), ID, [str(tmp_path)])
+
+
 def test_transcript_of_that_id_that_cannot_be_read_is_told_wherever_it_is(
     projects: Path, tmp_path: Path
 ) -> None:
