@@ -18,14 +18,16 @@ def trusted_users() -> frozenset[int]:
 def unsafe(path: str, status: os.stat_result, file: str | int, users: Collection[int]) -> list[str]:
     """Say why somebody else than *users* could change what is at the absolute *path*.
 
-    *status* is what the path leads to, *file* that or a descriptor of it. A sticky directory in
-    which it lies protects it, as in ``/tmp``. Raises OSError.
+    *status* is what the path leads to, *file* that or a descriptor of it. A sticky directory
+    protects what is in it, as in ``/tmp``: so one is safe, and so is what lies in one. Raises
+    OSError.
     """
     problems = []
     if status.st_uid not in users:
         owner = user_name(status.st_uid)
         problems.append(f"belongs to {owner}, who could change what is run as you")
-    if writers := other_writers(status, file):
+    is_sticky = stat.S_ISDIR(status.st_mode) and status.st_mode & stat.S_ISVTX
+    if not is_sticky and (writers := other_writers(status, file)):
         problems.append(f"can be written by {writers} (fix: {quoted('chmod', 'go-w', path)})")
     link = os.lstat(path)
     if stat.S_ISLNK(link.st_mode) and link.st_uid not in users:

@@ -125,9 +125,9 @@ _HOME = {
         "Mount it without that option: the fix that check prints shows the mount.",
     ),
     "writable-by-others": (
-        "Other users can write the home.",
+        "Other users can write the home: by its mode, an access list, or a group with members.",
         "They can turn its links, or put credentials and settings of theirs there.",
-        "chmod go-w HOME",
+        "chmod go-w HOME, which limits its access list too.",
     ),
 }
 

@@ -66,20 +66,20 @@ def _unsafe_parts(
     state: str, status: os.stat_result, users: Collection[int]
 ) -> Iterator[tuple[str, str]]:
     """Yield each path of the state directory that others could change, and why."""
-    is_sticky = status.st_mode & stat.S_ISVTX
     for why in unsafe(state, status, state, users):
-        if not (is_sticky and why.startswith("can be written by")):
-            yield state, why
+        yield state, why
     for name in _DIRECTORIES:
         with suppress(FileNotFoundError, NotADirectoryError):
             path = os.path.join(state, name)
             for why in _changeable(path, os.stat(path), path, users):
                 yield path, why
-    if is_sticky and other_writers(status, state):
+    if status.st_mode & stat.S_ISVTX and other_writers(status, state):
         with os.scandir(state) as entries:
             for entry in entries:
-                owner = entry.stat(follow_symlinks=False).st_uid
-                if owner not in users:
+                with suppress(FileNotFoundError):  # it may be another launcher's, on its way
+                    owner = entry.stat(follow_symlinks=False).st_uid
+                    if owner in users:
+                        continue
                     yield entry.path, f"belongs to {user_name(owner)} (fix: move it away)"
 
 

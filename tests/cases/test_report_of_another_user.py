@@ -196,6 +196,17 @@ def test_state_directory_that_another_user_can_replace_is_refused(vm: Vm) -> Non
     assert 0 == vm.run("check").returncode
 
 
+def test_fleet_reads_what_it_is_given(vm: Vm) -> None:
+    """Its reports were brought by whoever fetches them."""
+    vm.run("check")
+    reports = vm.root / "reports"
+    reports.mkdir()
+    shutil.copy(vm.report_path, reports / "vm-1.json")
+    os.chown(reports / "vm-1.json", OTHER, GROUP)
+    reports.chmod(0o777)
+    assert 0 == vm.run("fleet", str(reports), inventory=False).returncode
+
+
 def given_to(vm: Vm, uid: int) -> None:
     """Let all that a launcher of *uid* would have written be that user's."""
     for path in (vm.inventory, vm.state, *vm.state.iterdir()):

@@ -252,3 +252,16 @@ def test_transcripts_cause_no_recheck(vm: Vm, watcher: Watcher) -> None:
     watcher.until("green")
     watcher.end()
     assert 3 == watcher.said().count(" invariants ")
+
+
+def test_state_that_others_can_write_is_unknown_with_the_next_gate(
+    vm: Vm, watching: Watching
+) -> None:
+    vm.write(more="[watch]\ninterval = 1")
+    watcher = watching(vm)
+    vm.state.chmod(0o777)
+    watcher.until("unknown", "others can write it")
+    why = f"launcher.state: {vm.state} can be written by everyone (fix: chmod go-w {vm.state})"
+    assert why in vm.report["reason"]
+    vm.state.chmod(0o755)
+    watcher.until("green", "nobody else can")
