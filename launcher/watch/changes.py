@@ -112,6 +112,7 @@ class Changes:
                 continue  # of a watch that was let go
             if event.mask & _GONE:
                 self._watched.discard(event.wd)
+                del self._trace.names[event.wd]
                 seen = seen.union(*names.values())
             elif event.name == "":
                 seen = seen.union(*names.values())

@@ -177,7 +177,7 @@ class Service:
 
     def _limits(self, now: float) -> Iterator[float]:
         yield self._clients_at + _TICK
-        if self._hears and self._glances.limit is not None:
+        if self._hears and self._since is None and self._glances.limit is not None:
             yield self._glances.limit
         if self._telling.hook.limit is not None:
             yield self._telling.hook.limit
@@ -224,7 +224,10 @@ class Service:
 
     def _glance(self) -> None:
         """Go on with looking at what has changed, and have it judged if that counts."""
-        self._count(self._glances.turn(self._inventory, may_begin=self._hears))
+        may_begin = self._hears and self._since is None  # or all of it is judged at once
+        self._count(self._glances.turn(self._inventory, may_begin=may_begin))
+        if self._changes.blind is not None and not self._telling.is_wrong("blind"):
+            self._wanted = True  # the turn says so, and looks every second from then on
 
     def _count(self, changed: float | None) -> None:
         """Have judged what *changed* at that time, if it did."""
