@@ -12,7 +12,7 @@ PYTHONS ?= python3.11 python3.12 python3.13
 export PIP_CONSTRAINT ?= $(CURDIR)/constraints.txt
 export PIP_BUILD_CONSTRAINT ?= $(CURDIR)/constraints.txt
 
-.PHONY: run test thorough boot rollout claude claude-next claude-docs page constraints lint coverage mutation faults soak interleavings bench bench-docs wheel clean
+.PHONY: run test thorough boot rollout claude claude-next claude-docs page constraints lint coverage mutation faults soak hearing interleavings bench bench-docs wheel clean
 
 run: $(VENV)/.installed  ## the main job on the bundled example
 	examples/run $(BIN)
@@ -63,6 +63,9 @@ faults: $(VENV)/.tools  ## adopt: a kill and six errors at every call that write
 
 soak: $(VENV)/.tools  ## watch: 50,000 random changes, kills, overflows, mounts (SAMPLE=N: N changes)
 	$(BIN)/python -m tests.watch.soak --changes $(or $(SAMPLE),50000)
+
+hearing: $(VENV)/.tools  ## watch: what it costs beside 50 sessions, and how long each broken input stays green
+	$(BIN)/python -m benchmarks.hearing --json $(BENCH_RESULTS) $(BENCH_FLAGS)
 
 interleavings: $(VENV)/.tools  ## launchers at the same time, with kills and troubles (ROUNDS=N, SEED=N)
 	$(BIN)/python -m tests.interleavings --rounds $(or $(ROUNDS),200) --seed $(or $(SEED),0)

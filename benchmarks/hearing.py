@@ -9,7 +9,9 @@ Makes a VM in which every family of invariants has something to read, and takes,
   green, from the last system call that breaks it to the modification time of the report.
 
 A stand-in session is a process called `claude` with a note in its home's `sessions`, as Claude Code
-leaves it; the others are `sleep`.
+leaves it; the others are `sleep`. Other processes called `claude` on the machine cost the watch
+something too: measure where there are none, as root for instance behind
+``unshare --pid --fork --mount-proc``.
 
     python -m benchmarks.hearing --runs 3
 """
