@@ -49,9 +49,9 @@ lint: $(VENV)/.tools  ## types, style, layout
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
-coverage: $(VENV)/.tools  ## branch coverage, 95 % at least
+coverage: $(VENV)/.tools  ## branch coverage of `make test`, 95 % at least
 	rm -f .coverage .coverage.*
-	$(BIN)/coverage run -m pytest -q -n 3 -m "thorough or not thorough" $(PYTEST_FLAGS)
+	$(BIN)/coverage run -m pytest -q -n 4 $(PYTEST_FLAGS)
 	$(BIN)/coverage combine -q
 	$(BIN)/coverage report
 

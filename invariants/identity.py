@@ -24,7 +24,7 @@ INVARIANT = "login_is_its_own"
 def inputs(inventory: Inventory, environ: Mapping[str, str]) -> Iterator[Input]:
     """Yield what is read to tell the logins apart."""
     for account in inventory.accounts:
-        words = "the ids of the login, and which tokens it has"
+        words = "the ids of the login, and which homes have its tokens"
         part = Part(account.name, partial(_login, account), words)
         for path in (*states_of(account), os.path.join(account.home, CREDENTIALS)):
             yield Input(path, part, content=True)
@@ -32,7 +32,7 @@ def inputs(inventory: Inventory, environ: Mapping[str, str]) -> Iterator[Input]:
 
 def _login(account: Account, judges: Judges) -> object:
     state = judges.clients.state(account)
-    return state.login, state.organization, judges.clients.login(account).marks
+    return state.login, state.organization, judges.identity.with_its_tokens(account)
 
 
 class Identity:
@@ -40,11 +40,13 @@ class Identity:
 
     def __init__(self, accounts: Iterable[Account], clients: Clients) -> None:
         """Take all accounts of the inventory, and what reads their homes."""
-        self._waiting = iter(list(accounts))
+        self._accounts = list(accounts)
+        self._waiting = iter(self._accounts)
         self._clients = clients
         self._findings: dict[str, Finding | None] = {}
         self._known: dict[str, list[tuple[str | None, Account]]] = {}
         self._holders: dict[str, Account] = {}
+        self._having: dict[str, list[str]] | None = None
 
     def judge(self, account: Account) -> Finding | None:
         """Return whose login *account* has as well, or None where it has its own, or none yet."""
@@ -52,6 +54,25 @@ class Identity:
             one = next(self._waiting)
             self._findings[one.name] = self._compare(one)
         return self._findings[account.name]
+
+    def with_its_tokens(self, account: Account) -> list[str]:
+        """Return the names of the accounts that have one of this one's tokens, its own among them.
+
+        Raises Unreadable. Another home that cannot be read has none.
+        """
+        if self._having is None:
+            self._having = {}
+            for one in self._accounts:
+                for mark in self._marks(one):
+                    self._having.setdefault(mark, []).append(one.name)
+        marks = self._clients.login(account).marks
+        return sorted({name for mark in marks for name in self._having.get(mark, ())})
+
+    def _marks(self, account: Account) -> frozenset[str]:
+        try:
+            return self._clients.login(account).marks
+        except Unreadable:
+            return frozenset()
 
     def _compare(self, account: Account) -> Finding | None:
         try:
@@ -86,10 +107,7 @@ class Identity:
         A file that two homes share is another fault, which is told by the login's isolation. So is
         one that cannot be read, by whoever needs a login there.
         """
-        try:
-            marks = self._clients.login(account).marks
-        except Unreadable:
-            return None
+        marks = self._marks(account)
         held = [self._holders[mark] for mark in sorted(marks) if mark in self._holders]
         self._holders |= {mark: account for mark in marks if mark not in self._holders}
         copied = (one for one in held if not _is_one_file(one, account))

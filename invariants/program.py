@@ -20,8 +20,10 @@ def around_or_inside(path: str) -> str | None:
 def _directories() -> list[str]:
     here = os.path.dirname(os.path.realpath(__file__))
     packages = [here, os.path.join(os.path.dirname(here), "launcher")]
-    environment = [os.path.realpath(sys.prefix)] if sys.prefix != sys.base_prefix else []
-    return environment + packages
+    # The gate's interpreter does without ``site``, which would say that it runs in one.
+    above = os.path.dirname(os.path.dirname(os.path.abspath(sys.executable)))
+    is_environment = os.path.exists(os.path.join(above, "pyvenv.cfg"))
+    return [*([os.path.realpath(above)] if is_environment else []), *packages]
 
 
 def _is_below(path: str, directory: str) -> bool:

@@ -28,6 +28,7 @@ from launcher.reading import reading_of
 from launcher.render import verdict_entries
 from launcher.timeline import history_text, standing_lines
 from launcher.verdict import Colour, Failure, Gate, Verdict
+from tests import client
 from tests.vm import Vm, wait_until
 
 OWN = """
@@ -52,6 +53,7 @@ NAMES = {
     "target": "target of session-env: missing",
     "home": "home of gone: missing",
     "session": "session api: missing (primary)",
+    "login": "session web: not-logged-in (primary)",
     "start": "session web of primary: not-onboarded",
     "start, elsewhere": "session web of backup: not-onboarded",
     "machine": "no_home_is_left_out: stray",
@@ -79,6 +81,8 @@ def vm(make_vm: Callable[..., Vm]) -> Vm:
     for name, text in (("test_own.py", OWN), ("test_refused.py", REFUSED)):
         (own / name).write_text(text)
         (own / name).chmod(0o600)
+    client.make_fit(vm, "backup")
+    (vm.home("backup") / ".claude.json").unlink()
     programs = vm.root / "programs"
     programs.mkdir()
     (programs / "claude").write_text("#!/bin/sh\nexec sleep 600\n")
@@ -198,7 +202,7 @@ def test_each_format_names_them_the_same(vm: Vm) -> None:
         place, _, rest = title.partition(": ")
         assert f"**{place}**: {rest}\n".replace("_", "\\_") in markdown
     metrics = vm.run("status", "--format", "prometheus").stdout
-    counts = dict(re.findall(r'invariant_failures\{invariant="(.*?)"\} ([\d.]+)', metrics))
+    counts = dict(re.findall(r'invariant_failures\{invariant="(.*?)",.*?\} ([\d.]+)', metrics))
     for failure in vm.report["failures"]:
         assert float(counts[failure["invariant"]]) > 0
 

@@ -21,7 +21,10 @@ CLAUDE = """#!/bin/sh
 state=$CLAUDE_CONFIG_DIR/.claude.json
 [ -e "$state" ] && exec sleep 600
 trust='{"hasCompletedOnboarding": true, "projects": {"%s": {"hasTrustDialogAccepted": true}}}'
+umask 077
 printf "$trust" "$(pwd -P)" >"$state"
+login='{"claudeAiOauth": {"accessToken": "%s", "scopes": ["user:inference"]}}'
+printf "$login" "$CLAUDE_CONFIG_DIR" >"$CLAUDE_CONFIG_DIR/.credentials.json"
 """
 """A stand-in for Claude Code whose first start in a home is answered."""
 

@@ -50,7 +50,7 @@ ROWS = {
     "continuous integration": variable("CI", "true"),
     "columns": variable("COLUMNS", "0"),
     "warnings by variable": variable("PYTHONWARNINGS", "error"),
-    "coverage by variable": variable("COVERAGE_PROCESS_START", "/no/such/file"),
+    "coverage by variable": variable("COVERAGE_PROCESS_START", "/dev/null"),
     # what the interpreter is left with
     "another pytest in front": "import sys; sys.path.insert(0, 'EVIL/pytest-of-anothers')",
     "another pytest imported": in_the_child(

@@ -93,7 +93,11 @@ def _of_another(reading: Reading, origin: Origin, inventory: Inventory) -> str |
     """Say why a report is of another inventory, another boot or another time than now."""
     if origin.inventory != inventory.path:
         return f"it is about another inventory: {shown(origin.inventory)}"
-    if origin.boot_id is None or origin.boot_id != boot_id():
+    now = boot_id()
+    if now is None or origin.boot_id is None:
+        where = "here" if now is None else "where it was written"
+        return f"it is not known whether the machine has booted since: {where} /proc cannot be read"
+    if origin.boot_id != now:
         return "it is from before the last reboot"
     start = first_process_start()
     if origin.uptime is not None and start is not None and origin.uptime < start:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -30,9 +31,9 @@ UNKNOWN = 'claude_failover_verdict{verdict="unknown"} 1.0'
 
 
 def verdict(metrics: Path) -> str:
-    """Return the line of the verdict in the metrics."""
+    """Return the line of the verdict in the metrics, without the inventory's path."""
     (line,) = [
-        line
+        re.sub('inventory=".*?",', "", line)
         for line in metrics.read_text().splitlines()
         if line.startswith("claude_failover_verdict{") and line.endswith(" 1.0")
     ]

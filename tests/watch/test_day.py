@@ -64,8 +64,7 @@ def five_minutes(rich: Rich, pid: int, number: int) -> None:
     for account in vm.accounts:
         home = vm.home(account)
         write(home / ".claude.json", rich.state(account, numStartups=number, tips={"a": number}))
-        login = {"claudeAiOauth": {"accessToken": f"renewed {number} times"}}
-        write(home / ".credentials.json", login)
+        write(home / ".credentials.json", rich.login(f"{account}, renewed {number} times"))
         write(home / "settings.json", rich.settings(model=f"model-{number}"))
         write(home / "daemon" / "roster.json", {"workers": {}, "updatedAt": number})
         append(home / "history.jsonl", f"{number}")
