@@ -89,18 +89,16 @@ class _File:
     def flow(self, function: Function) -> _Flow:
         """Return what is known of the ways through *function*."""
         if function not in self._flows:
+            self._under_way.add(function)
             self._flows[function] = _Flow(function, self._names, self)
+            self._under_way.discard(function)
         return self._flows[function]
 
     def can_fail(self, function: Function) -> bool:
         """Tell whether something that is reached in *function* may fail."""
         if function in self._under_way:
             return True  # it calls itself, by others perhaps: taken as it is
-        self._under_way.add(function)
-        try:
-            return self.flow(function).can_fail
-        finally:
-            self._under_way.discard(function)
+        return self.flow(function).can_fail
 
     def _refuse_sure_assert(self, node: ast.AST, owner: str) -> None:
         if isinstance(node, ast.Assert) and (sure := always(node.test, self._names)):
@@ -109,15 +107,18 @@ class _File:
 
     def _refuse_left_lying(self, function: Function, owner: str) -> None:
         """Refuse a value that is made by a statement of *function*, and used by nothing."""
-        tried = {
-            id(inner)
-            for node in inside(function.body)
-            if isinstance(node, ast.Try | ast.TryStar)
-            for inner in inside(node.body)
-        }
+        tried: set[int] = set()
+        raising: set[int] = set()
+        for node in inside(function.body):
+            if isinstance(node, ast.Try | ast.TryStar):
+                tried |= {id(inner) for inner in inside(node.body)}
+            elif isinstance(node, ast.With) and any(
+                self._names.called(item.context_expr) == "pytest.raises" for item in node.items
+            ):
+                raising |= {id(inner) for inner in inside(node.body)}
         for node in inside(function.body):
             value = _value(node, self._names)
-            if value is None:
+            if value is None or id(node) in raising:  # there, that it raises is what is asserted
                 continue
             what = self._left_lying(value)
             if what and not (id(node) in tried and isinstance(value, ast.Name | ast.Attribute)):

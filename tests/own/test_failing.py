@@ -370,6 +370,8 @@ HEALTHY = [
     "with pytest.raises(AssertionError):\n    helper(link)",
     "with pytest.raises(OSError) as caught:\n    open('/no')\n  assert caught.value.errno == 2",
     "with pytest.raises(ValueError):\n    raise ValueError\n  assert link.target",
+    "with pytest.raises(TypeError):\n    link.target < 1",
+    "with pytest.raises(AttributeError):\n    link.nothing",
     "try:\n    os.stat(link.target)\n  except OSError as error:\n    pytest.fail(str(error))",
     "try:\n    os.pidfd_open\n  except AttributeError:\n    pytest.fail('an old Python')",
     "try:\n    assert os.stat(link.target)\n  except OSError:\n    pass",
@@ -477,6 +479,16 @@ def test_what_is_refused_is_what_pytest_passes(tmp_path: Path) -> None:
     )
     assert f"{len(kept)} passed" in done.stdout, done.stdout
     assert len(kept) > 80
+
+
+def test_helpers_that_all_call_each_other_are_read_in_no_time() -> None:
+    """Each is gone through once, whatever calls it: 25 would take for ever else."""
+    every = range(25)
+    calls = {
+        one: "".join(f"  f{other}(link)\n" for other in every if other != one) for one in every
+    }
+    source = "".join(f"def f{one}(link):\n{calls[one]}" for one in every)
+    assert read_tests(f"{source}def test_a(link):\n  f0(link)\n".encode(), PATH)
 
 
 def test_a_file_that_cannot_fail_is_unknown_with_its_line(vm: Vm, own: Path) -> None:  # noqa: F811
