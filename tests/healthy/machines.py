@@ -43,6 +43,69 @@ def no_machine_id(world: World) -> None:
     world.enter(*(line.format(scratch) for line in _ETC), "rm -f /etc/machine-id", uid=UID)
 
 
+OWN = """
+import contextlib
+import os
+import subprocess
+from pathlib import Path
+
+import pytest
+
+
+def needs(path, *, writable=True):
+    if not os.path.isdir(path):
+        pytest.fail(f"{path} is no directory")
+    assert not writable or os.access(path, os.W_OK), f"{path} cannot be written"
+
+
+def owner(path):
+    return Path(path).stat().st_uid
+
+
+@pytest.fixture(autouse=True)
+def ready():
+    assert os.sep == "/"
+    yield
+
+
+@pytest.mark.fix("create it")
+def test_target_is_there(link):
+    needs(link.target)
+
+
+def test_home_is_ours(account):
+    \"\"\"A home belongs to who runs the launcher.\"\"\"
+    if account.name == "nobody":
+        return
+    if owner(account.home) != os.geteuid():
+        raise AssertionError(account.home)
+
+
+def test_shell_works():
+    subprocess.run(["sh", "-c", "exit 0"], check=True)
+    for _ in range(2):
+        with contextlib.suppress(FileNotFoundError):
+            assert os.stat("/no/such/file")
+
+
+def test_directory_of_session(session, account, inventory):
+    with pytest.raises(ValueError):
+        int(session.name)
+    wrong = [one for one in inventory.sessions if one.account != account.name]
+    assert not wrong, wrong
+"""
+
+
+@healthy
+def own_invariants_in_many_styles(world: World) -> None:
+    own = world.vm.root / "invariants.d"
+    own.mkdir(mode=0o755)
+    (own / "test_many.py").write_text(OWN)
+    (own / "test_many.py").chmod(0o644)
+    world.write(invariants=[str(own)])
+    world.enter(uid=UID)
+
+
 @healthy
 def etc_that_is_read_only(world: World) -> None:
     world.enter("mount --bind /etc /etc", "mount -o remount,bind,ro /etc", uid=UID)
