@@ -144,6 +144,19 @@ def inventory_of_root(world: World) -> None:
 
 
 @healthy
+def own_invariants_of_root(world: World) -> None:
+    """Let the user only read what is judged, and what a report is compared with."""
+    own = world.base / "own"
+    own.mkdir()
+    own.chmod(0o755)
+    file = own / "test_mine.py"
+    file.write_text('def test_mine(account):\n    """Mine."""\n    assert account.name != ""\n')
+    file.chmod(0o644)
+    world.write(invariants=[str(own)])
+    world.enter(uid=UID)
+
+
+@healthy
 def project_folder_of_a_shared_group(world: World) -> None:
     """Let the session's folder be root's, and be written by the user's group."""
     folder = _of_claude(world)
