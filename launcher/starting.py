@@ -127,9 +127,9 @@ class Starting:
     def start(self, sessions: list[Session]) -> None:
         """Start *sessions*, and stop as soon as the VM is no longer what the gate saw.
 
-        Before the first start the launcher looks at all homes, targets and links itself: a second
-        opinion, in case the invariants' tests were tampered with. Before each further one it
-        looks at the session, and at those of its account.
+        Before the first start the launcher looks at all homes, targets, links and sessions itself:
+        a second opinion, in case the invariants' tests were tampered with. Before each further one
+        it looks at the session, at those of its account, and at the targets.
         """
         for session in sessions:
             self._interrupts.check()
