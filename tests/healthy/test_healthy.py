@@ -3,20 +3,12 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 
 import pytest
 
 from tests.healthy import logins, machines, places, upgrades, users  # noqa: F401  # fill it
 from tests.healthy.collection import HEALTHY, Builder
 from tests.healthy.world import World
-
-
-@pytest.fixture
-def world() -> Iterator[World]:
-    made = World()
-    yield made
-    made.close()
 
 
 def session(document: str) -> tuple[str, str]:
