@@ -177,7 +177,8 @@ class Service:
 
     def _limits(self, now: float) -> Iterator[float]:
         yield self._clients_at + _TICK
-        if self._hears and self._since is None and self._glances.limit is not None:
+        may_look = self._hears and self._since is None
+        if (self._glances.descriptors or may_look) and self._glances.limit is not None:
             yield self._glances.limit
         if self._telling.hook.limit is not None:
             yield self._telling.hook.limit
@@ -198,6 +199,7 @@ class Service:
         late = self._oldest is not None and monotonic() - self._oldest > OVERDUE
         if late and self._telling.may_be_green:
             self._take_back("a change of the VM is not judged yet, though a second is over")
+            self._wanted = True  # whatever comes of it: the report is no longer that of a gate
         if abs(_offset() - self._offset) > 1:
             self._offset, self._wanted = _offset(), True  # the report's times are another clock's
 

@@ -8,7 +8,7 @@ import signal
 import socket
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
 
@@ -31,7 +31,12 @@ class Watcher:
     """``launcher watch`` for a VM, with a socket in systemd's place."""
 
     def __init__(
-        self, vm: Vm, *arguments: str, cwd: Path | None = None, ready: bool = True
+        self,
+        vm: Vm,
+        *arguments: str,
+        cwd: Path | None = None,
+        ready: bool = True,
+        program: Sequence[str] = ("-m", "launcher"),
     ) -> None:
         self.vm = vm
         self.socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
@@ -43,7 +48,7 @@ class Watcher:
         with self.log.open("ab") as log:
             self.process = subprocess.Popen(
                 [
-                    *[sys.executable, "-m", "launcher"],
+                    *[sys.executable, *program],
                     *["--inventory", str(vm.inventory), "watch", *arguments],
                 ],
                 cwd=cwd or vm.root,

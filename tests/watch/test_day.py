@@ -88,6 +88,20 @@ def five_minutes(rich: Rich, pid: int, number: int) -> None:
     subprocess.run(["/bin/true"], check=True)
 
 
+def test_report_that_was_taken_back_for_nothing_is_green_again(
+    rich: Rich, watching: Watching
+) -> None:
+    """A look came so late that the report was taken back, and then the part was as it had been."""
+    hasty = "import launcher.watch.service as service; service.OVERDUE = 0; "
+    main = "import sys; from launcher.__main__ import main; sys.exit(main())"
+    watcher = watching(rich.vm, program=("-c", hasty + main))
+    watcher.until("green")
+    begun = rich.vm.report["started"]
+    write(rich.vm.home("backup") / ".claude.json", rich.state("backup", numStartups=1))
+    watcher.wait(lambda: begun < rich.vm.report["started"], "it has been judged anew")
+    watcher.until("green")
+
+
 @pytest.mark.parametrize(
     "rounds", [48, pytest.param(288, marks=pytest.mark.thorough)], ids=["four-hours", "a-day"]
 )
