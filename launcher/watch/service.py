@@ -156,6 +156,8 @@ class Service:
         """Wait until one of *descriptors* can be read, which are returned, or *until*."""
         while True:
             self._duties()
+            if not descriptors and self._is_due():
+                return []
             now = monotonic()
             looked = self._glances.descriptors
             polled = [*descriptors, self._wake[0], *self._telling.hook.descriptors, *looked]
@@ -168,7 +170,7 @@ class Service:
                 os.read(self._wake[0], 4096)
             if found := [descriptor for descriptor in descriptors if descriptor in ready]:
                 return found
-            if monotonic() >= until or (not descriptors and self._is_due()):
+            if monotonic() >= until:
                 return []
 
     def poll(self, descriptors: list[int], seconds: float) -> list[int]:
