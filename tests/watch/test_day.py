@@ -88,13 +88,24 @@ def five_minutes(rich: Rich, pid: int, number: int) -> None:
     subprocess.run(["/bin/true"], check=True)
 
 
+MAIN = "import sys; from launcher.__main__ import main; sys.exit(main())"
+
+
+def test_what_a_look_has_found_waits_for_nothing_else(rich: Rich, watching: Watching) -> None:
+    """What else wakes the watch is so rare here that a test would wait in vain for it."""
+    rarely = "import launcher.watch.service as service; service._TICK = service.OVERDUE = 600; "
+    watcher = watching(rich.vm, program=("-c", rarely + MAIN))
+    watcher.until("green")
+    with moved_away(rich.vm.home("backup") / ".claude.json"):
+        watcher.until("red")
+
+
 def test_report_that_was_taken_back_for_nothing_is_green_again(
     rich: Rich, watching: Watching
 ) -> None:
     """A look came so late that the report was taken back, and then the part was as it had been."""
     hasty = "import launcher.watch.service as service; service.OVERDUE = 0; "
-    main = "import sys; from launcher.__main__ import main; sys.exit(main())"
-    watcher = watching(rich.vm, program=("-c", hasty + main))
+    watcher = watching(rich.vm, program=("-c", hasty + MAIN))
     watcher.until("green")
     begun = rich.vm.report["started"]
     write(rich.vm.home("backup") / ".claude.json", rich.state("backup", numStartups=1))
