@@ -129,7 +129,8 @@ Starting.{where} = spoilt
     assert code == result.returncode
     assert "nobody thought of this" in result.stdout
     assert states_of_both == [one["state"] for one in vm.report["sessions"]]
-    assert states_of_both.count("started") == len(vm.processes())
+    started = states_of_both.count("started")
+    wait_until(lambda: started == len(vm.processes()), "no helper of the starts is left")
     assert "Traceback" not in result.stderr
 
 
