@@ -63,7 +63,7 @@ def test_link_that_a_session_turns_once_it_is_started_turns_the_report_red(vm: V
 
 @pytest.mark.parametrize("verb", ["check", "run"])
 def test_home_that_hangs_since_the_gate_is_unknown_in_time(vm: Vm, verb: str) -> None:
-    vm.write(timeout=3)
+    vm.write(timeout=6)
     code = changed(
         vm, "launcher/second_look.py", "        return list(", "        sleep(999)\n        list("
     )
@@ -74,5 +74,5 @@ def test_home_that_hangs_since_the_gate_is_unknown_in_time(vm: Vm, verb: str) ->
     result = vm.run(*words, cwd=code)
     assert (70, "unknown") == (result.returncode, vm.report["verdict"])
     assert "a file system may hang" in vm.report["reason"]
-    assert time.monotonic() - begun < 10
+    assert time.monotonic() - begun < 30
     assert not (vm.root / "ran").exists()
