@@ -64,9 +64,8 @@ def test_link_that_a_session_turns_once_it_is_started_turns_the_report_red(vm: V
 @pytest.mark.parametrize("verb", ["check", "run"])
 def test_home_that_hangs_since_the_gate_is_unknown_in_time(vm: Vm, verb: str) -> None:
     vm.write(timeout=6)
-    code = changed(
-        vm, "launcher/second_look.py", "        return list(", "        sleep(999)\n        list("
-    )
+    line = "        places = Places("
+    code = changed(vm, "launcher/second_look.py", line, f"        sleep(999)\n{line}")
     file = code / "launcher" / "second_look.py"
     file.write_text(file.read_text().replace("\n_LEAST", "\nfrom time import sleep\n_LEAST"))
     words = ["run", "backup", "--", "touch", str(vm.root / "ran")] if verb == "run" else [verb]
