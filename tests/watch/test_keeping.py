@@ -133,7 +133,7 @@ import time
 
 def test_slow():
     """It takes as long as a file is there."""
-    here = pathlib.Path(__file__).parents[1]
+    here = pathlib.Path(__file__).parents[1] / "beside"  # where the watch does not look
     (here / "works").touch()
     while (here / "slow").exists():
         time.sleep(0.01)
@@ -143,18 +143,19 @@ def test_slow():
 
 def test_gate_that_takes_long_lets_nothing_lapse(vm: Vm, watching: Watching) -> None:
     """The report of before is kept while the next gate is at work, as long as nothing changed."""
-    own = vm.root / "own"
+    own, beside = vm.root / "own", vm.root / "beside"
+    beside.mkdir()
     own.mkdir(mode=0o755)
     (own / "test_slow.py").write_text(SLOW)
     vm.write(invariants=[str(own)], timeout=120, more="[watch]\ninterval = 1")
     watcher = watching(vm)
-    (vm.root / "slow").touch()
-    (vm.root / "works").unlink()
-    watcher.wait((vm.root / "works").exists, "a gate is at work")
+    (beside / "slow").touch()
+    (beside / "works").unlink()
+    watcher.wait((beside / "works").exists, "a gate is at work")
     finished, before = vm.report["finished"], vm.report_path.stat().st_mtime
     watcher.wait(lambda: vm.report_path.stat().st_mtime > before + 1, "its time is renewed")
     assert (finished, 0) == (vm.report["finished"], status(vm)[0]), "the gate is at work still"
-    (vm.root / "slow").unlink()
+    (beside / "slow").unlink()
     watcher.wait(lambda: vm.report["finished"] > finished, "the gate has ended")
 
 
