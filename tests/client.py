@@ -9,6 +9,7 @@ without a prompt), ``mute`` (it never is at its prompt), ``deaf`` (it ignores SI
 from __future__ import annotations
 
 import json
+from contextlib import suppress
 from pathlib import Path
 
 from tests.vm import Vm
@@ -71,8 +72,13 @@ def transcripts(vm: Vm) -> dict[str, list[str]]:
 
 def notes(vm: Vm, account: str) -> dict[int, str]:
     """Return the conversations that processes have noted in a home, by pid."""
-    places = (vm.home(account) / "sessions").glob("*.json")
-    return {int(path.stem): json.loads(path.read_text())["sessionId"] for path in places}
+    noted = {}
+    for path in (vm.home(account) / "sessions").glob("*.json"):
+        with suppress(
+            FileNotFoundError, json.JSONDecodeError
+        ):  # its process writes or ends just now
+            noted[int(path.stem)] = json.loads(path.read_text())["sessionId"]
+    return noted
 
 
 def _write(path: Path, document: object) -> None:

@@ -93,6 +93,7 @@ def test_good_report_is_green_in_every_format(
 every_kind = pytest.mark.parametrize("bad", BAD, ids=[bad.name for bad in BAD])
 
 
+@pytest.mark.sampled(12)
 @every_kind
 def test_bad_report_is_green_in_no_format(
     here: Told, capfd: pytest.CaptureFixture[str], bad: BadReport

@@ -141,6 +141,7 @@ def test_lock_does_not_stay_with_a_look_that_outlives_its_launcher(tmp_path: Pat
     os.kill(child.pid, signal.SIGKILL)
 
 
+@pytest.mark.thorough
 def test_look_that_outlives_its_launcher_ends_by_itself(tmp_path: Path) -> None:
     """It has five seconds more than its launcher would have given it."""
     hang = Hang(tmp_path / "child")

@@ -785,7 +785,7 @@ def lchowned(path: Path) -> None:
     os.lchown(path, OTHER, OTHER)
 
 
-@pytest.mark.sampled(5)
+@pytest.mark.sampled(2)
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a file to another")
 @pytest.mark.parametrize(
     ("code", "monitor", "change"), [row[1:] for row in OPEN], ids=[row[0] for row in OPEN]
@@ -923,7 +923,7 @@ def earned(vm: Vm) -> Vm:
     return vm
 
 
-@pytest.mark.sampled(5)
+@pytest.mark.sampled(3)
 @pytest.mark.parametrize("row", LATER, ids=[row.name for row in LATER])
 def test_green_that_was_earned_is_not_told_on(earned: Vm, row: Later) -> None:
     row.happens(earned)

@@ -83,6 +83,7 @@ def test_hung_file_system_is_unknown_within_the_limit_and_named(vm: Vm) -> None:
     assert 21 == vm.report["expected"]
 
 
+@pytest.mark.sampled(1)
 @pytest.mark.parametrize(
     ("module", "named"),
     [("targets", "target of session-env ("), ("programs", "session api (")],

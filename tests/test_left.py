@@ -315,6 +315,7 @@ BREAK: dict[str, Callable[[Switching], object]] = {
 }
 
 
+@pytest.mark.sampled(2)
 @pytest.mark.parametrize("state", BREAK)
 @pytest.mark.parametrize("runs", [True, False])
 def test_switch_leaves_no_conversation_behind_unless_it_is_told_to(
@@ -376,6 +377,7 @@ def history(api: Switching, *entries: object) -> None:
     path.write_text("\n".join([*lines, f'{{"{conversation}": torn']))
 
 
+@pytest.mark.thorough
 def test_prompt_that_is_in_no_transcript_is_not_taken_for_an_empty_session(
     vm: Vm, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -433,6 +435,7 @@ def in_project(api: Switching, name: str) -> None:
     path.write_text(json.dumps({"env": {name: "1"}}))
 
 
+@pytest.mark.sampled(1)
 @pytest.mark.parametrize("where", [in_environment, in_settings, in_project])
 def test_session_that_may_keep_no_transcript_is_not_taken_for_an_empty_one(
     vm: Vm, monkeypatch: pytest.MonkeyPatch, where: Callable[[Switching, str], None]

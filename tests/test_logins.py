@@ -159,6 +159,7 @@ COUNTS: dict[str, Callable[[Vm], object]] = {
 }
 
 
+@pytest.mark.sampled(4)
 @pytest.mark.parametrize("name", COUNTS)
 def test_what_counts_as_a_login(claude: Vm, name: str) -> None:
     log_out(claude, "primary")

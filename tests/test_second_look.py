@@ -61,6 +61,7 @@ def test_link_that_a_session_turns_once_it_is_started_turns_the_report_red(vm: V
     assert ["missing"] == [failure["state"] for failure in vm.report["failures"]]
 
 
+@pytest.mark.sampled(1)
 @pytest.mark.parametrize("verb", ["check", "run"])
 def test_home_that_hangs_since_the_gate_is_unknown_in_time(vm: Vm, verb: str) -> None:
     vm.write(timeout=6)

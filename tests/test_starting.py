@@ -54,6 +54,7 @@ def test_red_after_a_first_start_does_not_say_that_nothing_was_started(vm: Vm) -
     assert ["started", "held", "held"] == [one["state"] for one in vm.report["sessions"]]
 
 
+@pytest.mark.thorough
 def test_home_that_hangs_since_the_gate_stops_the_start(vm: Vm) -> None:
     vm.write({"api": SLEEP}, timeout=6)
     hang = (

@@ -322,6 +322,7 @@ def test_signal_or_fault_after_the_end_brings_the_session_back(
     assert ("primary", None, "running") == told(api.status)
 
 
+@pytest.mark.sampled(1)
 @pytest.mark.parametrize("at", ["end", "look", "survey"])
 def test_look_that_fails_after_the_end_leaves_no_session_stopped(
     api: Switching, monkeypatch: pytest.MonkeyPatch, at: str
@@ -372,6 +373,7 @@ def test_switch_brings_a_lost_socket_back(vm: Vm) -> None:
     assert 1 == len(vm.tmux_servers())
 
 
+@pytest.mark.sampled(1)
 @WITHOUT_TMUX
 @pytest.mark.parametrize("step", ["end", "place", "start"])
 def test_socket_that_is_lost_in_the_middle_of_a_switch_is_brought_back(

@@ -81,7 +81,7 @@ VERBS = ["check", "up", "run"]
 
 @pytest.mark.parametrize("what", CHANGES)
 @pytest.mark.parametrize("verb", VERBS)
-@pytest.mark.sampled(5)
+@pytest.mark.sampled(2)
 def test_change_behind_the_gate_is_no_green_and_starts_nothing(
     vm: Vm, verb: str, what: str
 ) -> None:

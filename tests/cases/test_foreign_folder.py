@@ -40,6 +40,7 @@ def work(vm: Vm) -> Iterator[Work]:
             folder.chmod(0o700)
 
 
+@pytest.mark.sampled(1)
 @pytest.mark.parametrize(
     "make",
     [closed, pytest.param(of_another_user, marks=NEEDS_ROOT), loop],

@@ -100,7 +100,7 @@ EDITS = (
 
 
 @pytest.mark.parametrize("edit", EDITS)
-@pytest.mark.sampled(4)
+@pytest.mark.sampled(2)
 def test_green_of_an_edited_inventory_is_unknown(
     edited: Edited, edit: Callable[[Edited], None]
 ) -> None:

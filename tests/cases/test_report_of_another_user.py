@@ -70,6 +70,7 @@ def test_green_that_another_user_could_have_changed_is_unknown(vm: Vm) -> None:
     assert unreadable(report, why) == first_line(vm, *NAGIOS)
 
 
+@pytest.mark.sampled(1)
 @MODES
 def test_old_green_of_the_users_own_that_was_put_back_is_unknown(vm: Vm, mode: int) -> None:
     """Who can write the directory cannot write as the user, but can move the user's files."""
@@ -157,6 +158,7 @@ def test_report_beside_a_state_that_others_can_write_is_green_no_longer(vm: Vm) 
     assert "unknown" == vm.report["verdict"]
 
 
+@pytest.mark.sampled(2)
 @pytest.mark.parametrize("name", ["placements", "conversations", "sessions", "watches", "left"])
 def test_directory_of_another_users_in_the_state_is_refused(vm: Vm, name: str) -> None:
     vm.run("check")

@@ -102,7 +102,7 @@ FAULTS = {
 
 
 @pytest.mark.parametrize("what", FAULTS)
-@pytest.mark.sampled(4)
+@pytest.mark.sampled(1)
 def test_session_whose_turns_could_not_be_kept_is_red_and_not_started(
     vm: Vm, kept: Kept, what: str
 ) -> None:
@@ -221,7 +221,7 @@ HEALTHY = [
 
 
 @pytest.mark.parametrize("make", HEALTHY)
-@pytest.mark.sampled(3)
+@pytest.mark.sampled(1)
 def test_what_can_be_written_is_green_whoever_s_it_is(
     vm: Vm, kept: Kept, make: Callable[[Kept], None]
 ) -> None:

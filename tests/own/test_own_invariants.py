@@ -256,6 +256,7 @@ def test_tests_of_sessions_hold_where_there_is_none(vm: Vm, own: Path) -> None:
     assert ("green", 12) == (judged(vm).verdict.colour, judged(vm).verdict.expected)
 
 
+@pytest.mark.thorough
 def test_a_hang_names_the_test_and_leaves_what_was_judged(vm: Vm, own: Path) -> None:
     put(own, "a", HEALTHY.format(name="a", broken=True))
     put(own, "b", "import time\ndef test_b(): time.sleep(600)")

@@ -48,7 +48,7 @@ def world(request: pytest.FixtureRequest, vm: Vm) -> Iterator[World]:
         yield World(vm, str(request.param), stack)
 
 
-@pytest.mark.sampled(2)
+@pytest.mark.sampled(1)
 @pytest.mark.parametrize("another_host", [False, True], ids=["container", "host"])
 def test_session_out_of_sight_is_named_by_every_verb_and_touched_by_none(
     world: World, another_host: bool

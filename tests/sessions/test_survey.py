@@ -60,7 +60,7 @@ def orphaned(vm: Vm, backend: str, child: str) -> int:
     ],
     ids=["in its session", "in a session of its own", "without the mark"],
 )
-@pytest.mark.sampled(2)
+@pytest.mark.sampled(1)
 def test_session_whose_child_outlives_its_leader_is_neither_started_again_nor_called_stopped(
     vm: Vm, backend: str, child: str
 ) -> None:

@@ -182,6 +182,7 @@ def broken(watcher: Watcher, way: Way) -> float:
     return seconds
 
 
+@pytest.mark.sampled(3)
 @pytest.mark.parametrize("invariant", FAMILIES)
 def test_whatever_breaks_is_told_at_once(rich: Rich, watching: Watching, invariant: str) -> None:
     """Break each input of a family in each way; ``-s`` prints how long the report stayed green."""

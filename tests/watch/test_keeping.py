@@ -116,6 +116,7 @@ def test_frozen_watch_keeps_nothing(vm: Vm, watching: Watching, name: str) -> No
         watcher.end()
 
 
+@pytest.mark.thorough
 def test_time_of_the_report_is_renewed_whatever_the_interval(vm: Vm, watching: Watching) -> None:
     vm.write(more=LONG)
     watcher = watching(vm)
@@ -147,14 +148,16 @@ def test_gate_that_takes_long_lets_nothing_lapse(vm: Vm, watching: Watching) -> 
     beside.mkdir()
     own.mkdir(mode=0o755)
     (own / "test_slow.py").write_text(SLOW)
-    vm.write(invariants=[str(own)], timeout=120, more="[watch]\ninterval = 1")
+    # Processes of other tests would have it look, and take its green back where that takes long.
+    more = '[watch]\ninterval = 1\n[invariants.off]\nsingle-writer = "a busy machine"'
+    vm.write(invariants=[str(own)], timeout=120, more=more)
     watcher = watching(vm)
     (beside / "slow").touch()
     (beside / "works").unlink()
     watcher.wait((beside / "works").exists, "a gate is at work")
     finished, before = vm.report["finished"], vm.report_path.stat().st_mtime
     watcher.wait(lambda: vm.report_path.stat().st_mtime > before + 1, "its time is renewed")
-    assert (finished, 0) == (vm.report["finished"], status(vm)[0]), "the gate is at work still"
+    assert (finished, 0) == (vm.report["finished"], status(vm)[0]), vm.report["reason"]
     (beside / "slow").unlink()
     watcher.wait(lambda: vm.report["finished"] > finished, "the gate has ended")
 

@@ -228,7 +228,7 @@ def scene(vm: Vm, watching: Watching) -> Iterator[Scene]:
         yield made
 
 
-@pytest.mark.sampled(7)
+@pytest.mark.sampled(2)
 @pytest.mark.parametrize("mishap", MISHAPS)
 def test_broken_vm_is_not_green_for_long_and_not_again(scene: Scene, mishap: Mishap) -> None:
     """How soon that is, the soak measures, on a machine with nothing else to do."""

@@ -69,6 +69,7 @@ def test_no_reader_sees_a_torn_file_in_ten_thousand_publications(vm: Vm) -> None
     publish_and_kill(vm, 10_000)
 
 
+@pytest.mark.thorough
 def test_watch_holds_its_rules_for_a_while() -> None:
     """A sample of ``make soak``, which also measures: time, memory and descriptors."""
     result = soak(40, 0.02, seed=1)

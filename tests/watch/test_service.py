@@ -270,6 +270,7 @@ def test_sessions_are_in_the_report_and_left_alone(vm: Vm, watching: Watching) -
     watcher.wait(lambda: [one["state"] for one in vm.report["sessions"]] == ["held"], "it is held")
 
 
+@pytest.mark.sampled(1)
 @pytest.mark.parametrize(("moves", "account"), [(1, "backup"), (2, "primary")])
 def test_session_that_was_switched_is_seen_where_it_is(
     vm: Vm, watching: Watching, moves: int, account: str

@@ -254,6 +254,7 @@ def test_transcripts_cause_no_recheck(vm: Vm, watcher: Watcher) -> None:
     assert 3 == watcher.said().count(" invariants ")
 
 
+@pytest.mark.thorough
 def test_state_that_others_can_write_is_unknown_with_the_next_gate(
     vm: Vm, watching: Watching
 ) -> None:
