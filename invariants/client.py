@@ -5,12 +5,12 @@ Each file is read at most once a run, and only what the invariants ask for is ke
 than a mark to compare it by.
 """
 
-import hashlib  # which pytest has imported already
 import os
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from typing import Any, NamedTuple
 
+from invariants.digests import hexdigest
 from invariants.documents import Unreadable, read_object
 from invariants.inputs import Input, Part
 from invariants.model import Account, Session
@@ -242,12 +242,10 @@ def _read_login(home: str) -> ClientLogin:
     has_token = bool((_text(login, "accessToken") or "").strip())
     return ClientLogin(
         works=has_token and isinstance(scopes, list) and _SCOPE in scopes,
-        marks=frozenset(_mark(token) for token in tokens if token),
+        marks=frozenset(
+            hexdigest(token.encode("utf-8", "surrogatepass")) for token in tokens if token
+        ),
     )
-
-
-def _mark(token: str) -> str:
-    return hashlib.blake2b(token.encode("utf-8", "surrogatepass"), digest_size=16).hexdigest()
 
 
 def _read_settings(path: str) -> ClientSettings:

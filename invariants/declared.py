@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import hashlib
 import importlib
 from collections.abc import Callable, Collection, Iterator, Mapping
 from typing import cast
 
 from invariants.checks import FAMILIES
+from invariants.digests import hexdigest
 from invariants.documents import Unreadable
 from invariants.inputs import Input, Part
 from invariants.judges import Judges
@@ -77,7 +77,7 @@ def counted(
 
 def _digest(value: object) -> str:
     text = repr(_ordered(value)).encode("utf-8", "surrogatepass")
-    return hashlib.blake2b(text, digest_size=16).hexdigest()
+    return hexdigest(text)
 
 
 def _ordered(value: object) -> object:

@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from hashlib import sha256
 
+from invariants.digests import hexdigest
 from invariants.inventory import Inventory, Session
 from invariants.own.contents import contents
 
@@ -36,7 +36,7 @@ def digest(inventory: Inventory, own: Mapping[str, str | None]) -> str:
         "backend": inventory.settings.backend,
         "own": [sorted(inventory.settings.invariants), sorted(own.items())],
     }
-    return sha256(json.dumps(what, sort_keys=True).encode()).hexdigest()
+    return hexdigest(json.dumps(what, sort_keys=True).encode())
 
 
 def digest_now(inventory: Inventory) -> str:

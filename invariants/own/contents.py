@@ -6,8 +6,8 @@ import errno
 import os
 import stat
 from collections.abc import Iterable
-from hashlib import sha256
 
+from invariants.digests import hexdigest
 from invariants.opening import open_at_once
 
 MAX_BYTES = 1024 * 1024
@@ -42,7 +42,7 @@ def is_judged(name: str) -> bool:
 
 def digest_of(source: bytes) -> str:
     """Return the digest of what a file holds, in hexadecimal."""
-    return sha256(source).hexdigest()
+    return hexdigest(source)
 
 
 def content(path: str, flags: int = 0) -> bytes:
