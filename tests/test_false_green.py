@@ -686,7 +686,7 @@ every_row = pytest.mark.parametrize("row", ROWS, ids=[row.name for row in ROWS])
 
 @every_row
 @every_verb
-@pytest.mark.sampled(26)
+@pytest.mark.sampled(16)
 def test_never_green(vm: Vm, verb: str, row: Row) -> None:
     attack = Attack(vm)
     row.setup(attack)

@@ -99,7 +99,7 @@ BROKEN = [("link_is_shared", "backup", "divergent"), ("mine", "backup", "broken"
 
 
 @pytest.mark.parametrize("name", ROWS)
-@pytest.mark.sampled(8)
+@pytest.mark.sampled(5)
 def test_code_that_runs_at_the_start_changes_no_verdict(
     vm: Vm, environment: Environment, own: Path, name: str
 ) -> None:
@@ -136,6 +136,7 @@ def watching(vm: Vm, environment: Environment) -> Iterator[Callable[[], None]]:
         process.wait(20)
 
 
+@pytest.mark.sampled(1)
 @pytest.mark.parametrize("name", ["addopts: collect only", "pytest's runner patched"])
 def test_the_watchs_warm_process_runs_none_of_it_either(
     vm: Vm, environment: Environment, own: Path, watching: Callable[[], None], name: str

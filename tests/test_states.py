@@ -47,6 +47,7 @@ ONE_OF_EACH = [(state, *ENTRIES[number % len(ENTRIES)]) for number, state in enu
 """Every state once, and every entry at least once."""
 
 
+@pytest.mark.sampled(5)
 @pytest.mark.parametrize(
     ("state", "account", "link"),
     [

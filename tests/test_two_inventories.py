@@ -136,6 +136,7 @@ def test_red_inventory_beside_a_green_one_is_seen_and_alerts(
     alert(tmp_path, seen, str(bob.inventory))
 
 
+@pytest.mark.thorough
 def test_second_users_red_does_not_replace_the_first_ones_green_at_one_path(
     users: list[World], exporter: str, place: Path, tmp_path: Path
 ) -> None:

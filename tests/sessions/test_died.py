@@ -96,6 +96,7 @@ LEAVES_ONE = "setsid sh -c 'while kill -0 '$$'; do sleep 0.05; done; sleep 2' & 
 """A session of which something runs on for two seconds after it was killed."""
 
 
+@pytest.mark.thorough
 @WITHOUT_TMUX
 def test_what_a_killed_session_leaves_is_waited_for(vm: Vm) -> None:
     vm.write({"api": ["sh", "-c", LEAVES_ONE]}, backend="tmux", session_keys=BACK)

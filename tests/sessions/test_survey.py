@@ -202,7 +202,7 @@ def test_session_that_outlives_a_killed_server_is_seen(vm: Vm) -> None:
     assert {"api": "stopped"} == states(vm, "down")
 
 
-@pytest.mark.sampled(1)
+@pytest.mark.thorough
 def test_launcher_inside_a_session_does_not_end_itself(vm: Vm, backend: str) -> None:
     """Claude Code runs commands, and one of them may be ``launcher down``."""
     told, gave_up = vm.root / "told", vm.root / "gave-up"

@@ -230,6 +230,7 @@ def test_new_code_on_the_disk_is_what_judges(vm: Vm, watching: Watching) -> None
     assert str(code) == str(vm.root_of_report)
 
 
+@pytest.mark.thorough
 def test_test_that_was_changed_after_it_was_collected_is_collected_anew(
     vm: Vm, watching: Watching
 ) -> None:

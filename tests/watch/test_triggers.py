@@ -151,6 +151,7 @@ def made(make: Callable[[Path], object], path: Path) -> Iterator[None]:
     path.rmdir() if path.is_dir() else path.unlink()
 
 
+@pytest.mark.thorough
 def test_what_is_kept_of_a_session_is_watched(vm: Vm, watching: Watching) -> None:
     one, other = (f"{number * 8}-2222-4333-8444-555555555555" for number in "16")
     more = "[watch]\ninterval = 3600"

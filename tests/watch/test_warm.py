@@ -86,6 +86,7 @@ def deployed(vm: Vm, monkeypatch: pytest.MonkeyPatch) -> Path:
     return code
 
 
+@pytest.mark.thorough
 def test_time_limit_ends_the_child_and_its_group(
     vm: Vm, warm: Warm, monkeypatch: pytest.MonkeyPatch
 ) -> None:
