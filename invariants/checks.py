@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import NamedTuple
 
 from invariants.isolation import OWN_FILES
-from invariants.model import Account, Inventory, Session
+from invariants.model import Inventory, Session
 from invariants.programs import asks_questions, chosen_backend, keeps_turns, runs_claude
 
 
@@ -179,19 +179,19 @@ def _entries(inventory: Inventory) -> Iterator[Case]:
 
 def _starts(inventory: Inventory) -> Iterator[Case]:
     """Yield account × session, for each account that the session may be started under."""
-    asking = (session for session in inventory.sessions if asks_questions(session))
-    return _moves((session, inventory.accounts_for(session)) for session in asking)
+    return _moves(inventory, filter(asks_questions, inventory.sessions))
 
 
 def _logins(inventory: Inventory) -> Iterator[Case]:
-    """Yield account × session, for the account that it is started under and those it names."""
-    clients = (session for session in inventory.sessions if runs_claude(session))
-    return _moves((session, inventory.accounts_named(session)) for session in clients)
+    """Yield the same for every Claude Code: a switch must not change which checks there are."""
+    return _moves(inventory, filter(runs_claude, inventory.sessions))
 
 
-def _moves(choices: Iterable[tuple[Session, Iterable[Account]]]) -> Iterator[Case]:
+def _moves(inventory: Inventory, sessions: Iterable[Session]) -> Iterator[Case]:
     """Yield account × session, each with an id of its own."""
-    pairs = [(account, session) for session, accounts in choices for account in accounts]
+    pairs = [
+        (account, session) for session in sessions for account in inventory.accounts_for(session)
+    ]
     names = _joined([(account.name, session.name) for account, session in pairs])
     for name, (account, session) in zip(names, pairs, strict=True):
         yield Case(name, (account, session), account=account.name, session=session.name)

@@ -35,7 +35,7 @@ _SHELL = re.compile(rb"#!\s*\S*/(env\s+)?(\S*/)?(sh|bash|dash|ksh|zsh)\b")
 def inputs(inventory: Inventory, environ: Mapping[str, str]) -> Iterator[Input]:
     """Yield what is read to tell whether the accounts of sessions are logged in."""
     for session in filter(runs_claude, inventory.sessions):
-        for account in inventory.accounts_named(session):
+        for account in inventory.accounts_for(session):
             value = partial(_judged, account, session)
             words = "whether there is a login, a key, a helper or a provider"
             part = Part(f"{account.name} {session.name}", value, words)

@@ -122,8 +122,3 @@ class Inventory(NamedTuple):
         own = self.account(session.account)
         others = (one for one in self.accounts if one is not own)
         return (own, *(one for one in others if session.may_run_under(one.name)))
-
-    def accounts_named(self, session: Session) -> tuple[Account, ...]:
-        """Return the account that *session* is started under, and those that its list names."""
-        named = (session.account, *(session.failover or ()))
-        return tuple(one for one in self.accounts_for(session) if one.name in named)

@@ -1,4 +1,4 @@
-"""Logins: session × account, for the account that it starts under and those that it names."""
+"""Logins: session × account, for the accounts that a session may be started under."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ def test_session_is_logged_in(account: Account, session: Session, vm: Vm) -> Non
 
     Why: Claude Code starts without a login, and says so on its screen alone. An account that the
     session's `failover` names and that is logged out is a warning: no session can move there.
+    Another one may be logged out.
     Source: measured with three versions, docs/claude-code.md; clausona's report #95. For sessions
     whose program is `claude`. A key, a helper or a provider counts as a login, in the settings or
     in `pass_environment`; that a token has expired does not count: Claude Code renews it.
@@ -24,6 +25,8 @@ def test_session_is_logged_in(account: Account, session: Session, vm: Vm) -> Non
     finding = judge_session_login(account, session, vm.option, vm.clients, os.environ)
     if finding is None or account.name == session.account:
         vm.expose(finding)
+        return
+    if account.name not in (session.failover or ()):
         return
     from invariants.warning import Warned  # where all is right no check needs it
 

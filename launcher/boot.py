@@ -188,7 +188,7 @@ def started(
 
     with all_conversations_locked(inventory, interrupts):
         starting = Starting(inventory, environ, interrupts, gate, survey)
-        return _carried_out(starting, statuses, idle, environ, keeper, survey)
+        return _carried_out(starting, statuses, idle, keeper, survey)
 
 
 def _await_ends(inventory: Inventory, survey: Survey, interrupts: Interrupts) -> None:
@@ -215,7 +215,6 @@ def _carried_out(
     starting: Starting,
     statuses: list[SessionStatus],
     names: Collection[str],
-    environ: Mapping[str, str],
     keeper: Process | None,
     survey: Survey,
 ) -> tuple[Gate, list[SessionStatus]]:
@@ -228,6 +227,7 @@ def _carried_out(
         return tried, [status.held() for status in statuses]
     sessions = [session for session in inventory.sessions if session.name in names]
     statuses = starting.carry_out(sessions, statuses)
-    gate = _warned(starting.gate, survey)  # the starts have looked again
-    with Interrupts(signals=()) as deaf:  # what was started is told, whatever came since
-        return published_now(inventory, gate, statuses, environ, deaf, keeper=keeper)
+    # What the starts looked at last, right before each, is what they were green by. A red of later
+    # would say that nothing was started (exit code 1); the next gate tells of it.
+    gate = _warned(starting.gate, survey)
+    return published(inventory, gate, statuses, keeper=keeper), statuses

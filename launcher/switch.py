@@ -20,7 +20,7 @@ from typing import Any, TypeVar
 from invariants.finding import Finding
 from invariants.inventory import Account, Inventory, Session
 from launcher import background
-from launcher.boot import check, confirmed, published_now
+from launcher.boot import check, confirmed
 from launcher.conversations import follow
 from launcher.errors import ExitCode, LauncherError, NotJudged, Unavailable
 from launcher.fitness import conversation_of, give_up_unkept, unfit
@@ -312,8 +312,7 @@ class Move:
         statuses = [
             _told(status, outcome, detail) if status.name == name else status for status in statuses
         ]
-        with Interrupts(signals=()) as deaf:
-            gate, statuses = published_now(self._inventory, gate, statuses, self._environ, deaf)
+        gate = published(self._inventory, gate, statuses)
         return replace(self._move, gate=gate, sessions=statuses, outcome=outcome, detail=detail)
 
     def _under(self, account: str, interrupts: Interrupts) -> str | None:

@@ -92,7 +92,11 @@ def test_inventory_without_sessions_is_judged_all_the_same(vm: Vm) -> None:
         (lambda t: t.replace('"sleep"', '"./no-such"'), "session api: missing", "executable\n"),
         (lambda t: t.replace("directory = ", 'directory = "gone" # '), "api: missing", "nothing"),
         (lambda t: t.replace("directory = ", 'directory = "failover.toml" # '), "not-a-dir", "not"),
-        (lambda t: t.replace('"process"', '"tmux"'), "launcher: missing", "no such executable in"),
+        (
+            lambda t: t.replace('"process"', '"tmux"'),
+            "session_backend_is_there: missing",
+            "no such executable in",
+        ),
     ],
 )
 @pytest.mark.sampled(2)

@@ -201,3 +201,10 @@ def test_family_can_be_switched_off_with_a_reason(claude: Vm) -> None:
 def test_gate_gets_the_providers_that_sessions_get(tmp_path: Path) -> None:
     given = dict.fromkeys((*PROVIDERS, *KEYS), "1")
     assert dict.fromkeys(PROVIDERS, "1") == early.gate_environment(given)
+
+
+def test_switch_leaves_a_report_that_tells_of_every_login_it_asks_for(claude: Vm) -> None:
+    assert 0 == claude.run("up").returncode
+    assert 0 == claude.run("switch", "api", "backup").returncode
+    done = claude.run("status")
+    assert 0 == done.returncode, done.stdout

@@ -184,4 +184,6 @@ def judge_calm(vm: Vm, round_: Round, homes: Mapping[str, list[str]], launch: La
     status = launch("status", "--json")
     states = {one["name"]: one["state"] for one in json.loads(status.stdout)["sessions"]}
     if status.returncode or set(states.values()) != {"running"}:
-        round_.faults.append(f"status: exit code {status.returncode}: {states}")
+        said = json.loads(status.stdout)
+        why = said["problem"] or said["report"]
+        round_.faults.append(f"status: exit code {status.returncode}: {states}; {why}")
