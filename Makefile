@@ -21,7 +21,7 @@ test: $(VENV)/.tools  ## the tests, on two cores: four at a time, since many wai
 	$(BIN)/python -m pytest -q -n 4 $(PYTEST_FLAGS)
 
 thorough: $(VENV)/.tools  ## the tests, with all that takes longer than `make test` may
-	$(BIN)/python -m pytest -q -n 3 -m "thorough or not thorough" $(PYTEST_FLAGS)
+	$(BIN)/python -m pytest -q -n 4 -m "thorough or not thorough" $(PYTEST_FLAGS)
 
 boot: $(VENV)/.tools  ## scenarios on a Debian that boots (root, systemd-container, debootstrap)
 	$(BIN)/python -m pytest -q -n 2 $(PYTEST_FLAGS) tests/boot
