@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 import re
 
+from invariants.places import is_below
+
 TABLE = "/proc/self/mountinfo"
 FSTAB = "/etc/fstab"
 _OCTAL = re.compile(rb"\\([0-7]{3})")
@@ -29,7 +31,8 @@ def unmounted(path: str) -> str | None:
     real = os.path.realpath(path)
     try:
         with open(FSTAB, "rb") as file:
-            named = [point for line in file if (point := _named(line)) and _is_below(real, point)]
+            points = [point for line in file if (point := _named(line))]
+        named = [point for point in points if is_below(real, os.path.realpath(point))]
         if not named:
             return None
         with open(TABLE, "rb") as file:
@@ -45,10 +48,6 @@ def _named(line: bytes) -> str | None:
     if len(fields) < 2 or fields[0].startswith(b"#") or not fields[1].startswith(b"/"):
         return None
     return _unescaped(fields[1])
-
-
-def _is_below(path: str, directory: str) -> bool:
-    return f"{path}/".startswith(f"{os.path.realpath(directory).rstrip('/')}/")
 
 
 def _unescaped(field: bytes) -> str:

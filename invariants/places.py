@@ -123,6 +123,15 @@ def is_same_place(one: str, other: str) -> bool:
         return False
 
 
+def is_below(path: str, directory: str) -> bool:
+    """Tell whether *path* is *directory* or lies in it, by the text of two real paths.
+
+    >>> is_below("/a/b", "/a"), is_below("/ab", "/a"), is_below("/a", "/")
+    (True, False, True)
+    """
+    return f"{path}/".startswith(f"{directory.rstrip('/')}/")
+
+
 def _identity(path: str) -> _Id | None:
     """Return what tells a file from all others, or None where there is none."""
     try:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 import sys
 
+from invariants.places import is_below
+
 
 def around_or_inside(path: str) -> str | None:
     """Return the directory of this program that *path* lies in, or that lies in *path*; or None.
@@ -12,9 +14,7 @@ def around_or_inside(path: str) -> str | None:
     That is the virtual environment, if it runs in one, and the directories of its packages.
     """
     real = os.path.realpath(path)
-    return next(
-        (one for one in _directories() if _is_below(real, one) or _is_below(one, real)), None
-    )
+    return next((one for one in _directories() if is_below(real, one) or is_below(one, real)), None)
 
 
 def _directories() -> list[str]:
@@ -24,7 +24,3 @@ def _directories() -> list[str]:
     above = os.path.dirname(os.path.dirname(os.path.abspath(sys.executable)))
     is_environment = os.path.exists(os.path.join(above, "pyvenv.cfg"))
     return [*([os.path.realpath(above)] if is_environment else []), *packages]
-
-
-def _is_below(path: str, directory: str) -> bool:
-    return f"{path}/".startswith(f"{directory.rstrip('/')}/")

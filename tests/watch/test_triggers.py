@@ -16,6 +16,7 @@ from invariants.folders import folder_of
 from tests import client
 from tests.vm import Vm
 from tests.watch.conftest import Watcher
+from tests.watch.rich import mode
 
 Watching = Callable[..., Watcher]
 
@@ -49,14 +50,6 @@ def turned(link: Path, to: Path) -> Iterator[None]:
     subprocess.run(["ln", "-sfn", to, link], check=True)
     yield
     subprocess.run(["ln", "-sfn", text, link], check=True)
-
-
-@contextmanager
-def mode(path: Path, bits: int) -> Iterator[None]:
-    before = path.stat().st_mode & 0o7777
-    path.chmod(bits)
-    yield
-    path.chmod(before)
 
 
 @contextmanager
