@@ -17,7 +17,8 @@ import shutil
 import signal
 import subprocess
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +27,9 @@ from tests.vm import Vm, wait_until
 
 CALM = 90.0
 """What anything may take on a machine with other work to do."""
+
+PATIENCE = 5.0
+"""How long a key may take to be seen to work, before it is pressed once more."""
 
 # At the end: the option takes all words that follow it.
 _ALLOWED = ["--allowedTools", "Bash,Edit,Read,Write"]
@@ -230,6 +234,25 @@ class Terminal:
     def press(self, key: str) -> None:
         """Press a key by tmux's name for it."""
         self._ask("send-keys", key)
+
+    def choose(self, words: str, key: str) -> None:
+        """Wait for *words*, then press *key* until they are gone."""
+        self.wait_for(words)
+        self._press_until(key, lambda: words not in self.screen)
+
+    def press_and_see(self, key: str) -> None:
+        """Press a key until the screen has changed."""
+        before = self.screen
+        self._press_until(key, lambda: self.screen != before)
+
+    def _press_until(self, key: str, condition: Callable[[], bool]) -> None:
+        # The client draws a list before it hears keys: one that comes in between is lost.
+        for _ in range(int(CALM / PATIENCE)):
+            self.press(key)
+            with suppress(AssertionError):
+                wait_until(condition, f"{key} works", PATIENCE)
+                return
+        raise AssertionError(f"{key} does nothing; the terminal shows\n{self.screen}")
 
     def _ask(self, *command: str) -> str:
         done = subprocess.run(

@@ -83,12 +83,9 @@ def test_edit_under_one_account_is_rewound_under_another(
     assert "after\n" == note.read_text()
 
     terminal = claude.open("backup", "/rewind", "--resume", session)
-    terminal.wait_for("❯ (current)")
-    terminal.press("Up")
-    terminal.wait_for(" ❯ change the note")
-    terminal.press("Enter")
-    terminal.wait_for("❯ 1. Restore code and conversation")
-    terminal.press("Enter")
+    terminal.choose("❯ (current)", "Up")
+    terminal.choose(" ❯ change the note", "Enter")
+    terminal.choose("❯ 1. Restore code and conversation", "Enter")
 
     wait_until(lambda: note.read_text() == "before\n", "the edit is undone", CALM)
 

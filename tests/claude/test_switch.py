@@ -136,13 +136,13 @@ def test_session_goes_on_under_another_account_and_over_a_reboot(
     pane.wait_for("❯ (current)")
     pane.wait_for("note.txt +1 -1")  # or only the conversation would be offered
     select_first(pane, "change the note")
-    pane.press("Enter")
+    pane.press_and_see("Enter")
     refused, offered = "The code will be unchanged.", "❯ 1. Restore code and conversation"
     wait_until(lambda: refused in pane.screen or offered in pane.screen, "it offers", 60)
     offers = offered in pane.screen  # 2.0 does not, nor under the same account once it is resumed
     known.hold("`/rewind` after `--resume` offers the code", offers)
     if offers:
-        pane.press("Enter")
+        pane.choose(offered, "Enter")
         wait_until(lambda: note.read_text() == "before\n", "A's edit is undone under B", CALM)
 
     for pid in (*kept.vm.processes(), *kept.vm.tmux_servers()):
@@ -216,13 +216,6 @@ def test_switch_under_load(kept: Cli, watch: Watch, trouble: str) -> None:
     assert {old, kept.pane().pid} == watch.leaders
 
 
-def press_and_see(pane: Pane, key: str) -> None:
-    """Press a key and wait until the screen has changed."""
-    before = pane.screen
-    pane.press(key)
-    wait_until(lambda: pane.screen != before, f"{key} does something", 60)
-
-
 def select_first(pane: Pane, words: str) -> None:
     """Move up in a list until its first row with *words* is the selected one."""
 
@@ -230,7 +223,7 @@ def select_first(pane: Pane, words: str) -> None:
         return re.findall(rf"^ +(❯?) *{words}", pane.screen, re.MULTILINE)
 
     while rows()[:1] != ["❯"]:
-        press_and_see(pane, "Up")
+        pane.press_and_see("Up")
 
 
 def members(claude: Cli, leader: int) -> list[int]:
