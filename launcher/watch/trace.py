@@ -77,46 +77,54 @@ class _Walk:
         self._add = add
         self._watched: dict[str, tuple[int, int | None]] = {}  # the mask and the descriptor
         self._found: dict[str, str | bool | None] = {}
+        self._directories: dict[tuple[str, str, int], str | None] = {}
 
     def follow(self, subject: Subject) -> None:
         """Go the way of a path as the kernel does, watching each directory that is passed."""
-        here, hops = "/", 0
-        rest = [part for part in reversed(subject.path.split("/")) if part]
-        while rest:
-            name = rest.pop()
-            if name == "..":
-                here = os.path.dirname(here)
-                continue
-            if name in (".", ""):
-                continue
-            is_content = subject.content and not rest
-            self._watch(here, name, _ENTRIES | (_WRITTEN if is_content else 0), subject)
-            path = os.path.join(here, name)
-            if path not in self._found:
-                self._found[path] = _looked(path)
-            found = self._found[path]
-            if isinstance(found, str):
-                hops += 1
-                if hops > _HOPS:
-                    return
-                if found.startswith("/"):
-                    here = "/"
-                rest += reversed(found.split("/"))
-            elif found:
-                here = path
-            else:
-                self.trace.places.add(path)
-                if found is False and not rest:
-                    mask = _FILE | (_WRITTEN if is_content else 0) | flags.DONT_FOLLOW
-                    self._watch(path, "", mask, subject)
-                return
-        self._watch(here, "", _SELF, subject)
+        here = self._end(subject.path, subject.about, subject.content, _HOPS)
+        if here is None:
+            return
+        self._watch(here, "", _SELF, subject.about)
         if subject.content:
-            self._watch(here, ANY_CONTENT, _ENTRIES | _WRITTEN, subject)
+            self._watch(here, ANY_CONTENT, _ENTRIES | _WRITTEN, subject.about)
         elif subject.names:
-            self._watch(here, ANY_NAME, _ENTRIES, subject)
+            self._watch(here, ANY_NAME, _ENTRIES, subject.about)
 
-    def _watch(self, path: str, name: str, mask: int, subject: Subject) -> None:
+    def _end(self, path: str, about: str, content: bool, hops: int) -> str | None:
+        """Return the directory that *path* leads to, without symlinks; None if it is to none.
+
+        With *content* what is written to a file there is watched for. Of *hops* over symlinks each
+        takes one.
+        """
+        above, _, name = path.rstrip("/").rpartition("/")
+        here = self._directory(above, about, hops) if above else "/"
+        if here is None or name in ("", "."):
+            return here
+        if name == "..":
+            return os.path.dirname(here)
+        written = _WRITTEN if content else 0
+        self._watch(here, name, _ENTRIES | written, about)
+        path = os.path.join(here, name)
+        if path not in self._found:
+            self._found[path] = _looked(path)
+        found = self._found[path]
+        if isinstance(found, str):
+            return self._end(os.path.join(here, found), about, content, hops - 1) if hops else None
+        if found:
+            return path
+        self.trace.places.add(path)
+        if found is False:
+            self._watch(path, "", _FILE | written | flags.DONT_FOLLOW, about)
+        return None
+
+    def _directory(self, path: str, about: str, hops: int) -> str | None:
+        """Do the same for a directory on the way, once for all that is *about* the same."""
+        known = (path, about, hops)
+        if known not in self._directories:
+            self._directories[known] = self._end(path, about, False, hops)
+        return self._directories[known]
+
+    def _watch(self, path: str, name: str, mask: int, about: str) -> None:
         self.trace.places.add(path)
         before, descriptor = self._watched.get(path, (0, None))
         if mask & ~before:
@@ -128,7 +136,7 @@ class _Walk:
                     self.trace.blind = f"{path} cannot be watched: {error.strerror}"
             self._watched[path] = (before | mask, descriptor)
         if descriptor is not None:
-            self.trace.names.setdefault(descriptor, {}).setdefault(name, set()).add(subject.about)
+            self.trace.names.setdefault(descriptor, {}).setdefault(name, set()).add(about)
 
 
 def _looked(path: str) -> str | bool | None:
