@@ -77,8 +77,7 @@ class Targets:
         try:
             status = os.lstat(target)
             if stat.S_ISLNK(status.st_mode):
-                # Claude Code resolves one hop only (field notes, upstream report #78162): a
-                # link to this target would be a chain in every home, with one cause, here.
+                # A link to this target is a chain in every home, with one cause, here.
                 text = os.readlink(target)
                 fix = f"name what it leads to in the inventory: [shared.targets] {link.name} = …"
                 return _fault(link, "symlink", f"a symlink to {text}", fix)

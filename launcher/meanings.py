@@ -57,7 +57,8 @@ _LINK = {
     ),
     LinkState.MISSING: (
         "Nothing stands where the home must expose the link.",
-        f"Claude Code makes a real directory there in silence. {_DIVIDED}",
+        f"Claude Code makes a real directory there in silence. {_DIVIDED} Claude Code's own "
+        "`purge --all` removes such a link, and leaves every transcript behind it.",
         _ENSURE,
     ),
     LinkState.EMPTY_DIRECTORY: (
@@ -83,8 +84,8 @@ _LINK = {
     ),
     LinkState.CHAINED: (
         "The entry reaches the target, but over a further symlink.",
-        "Whoever turns that symlink moves this account's state; and a report to Claude Code's "
-        "makers (#78162) says that only one symlink is followed.",
+        "Claude Code follows it. But whoever turns that symlink moves this account's state, and "
+        "no inventory says where it has to lead.",
         _ASIDE,
     ),
     LinkState.LOOP: ("The entry is a symlink that leads back to itself.", _NOWHERE, _ASIDE),
@@ -145,7 +146,7 @@ _TARGET = {
     ),
     "symlink": (
         "The target is a symlink itself.",
-        "Every home would reach it over a chain, with one cause, here.",
+        "Whoever turns it moves the state of every account, and no inventory says where it leads.",
         "Name what it leads to in the inventory, under [shared.targets].",
     ),
     "unreadable": ("The target, or a directory above it, cannot be read.", _NOWHERE, _LOOK),

@@ -52,6 +52,10 @@ CONVERSATION: Mapping[str, tuple[Value, Value, Value, Value]] = {
     "`--resume` finds an id from another directory": (True, False, False, False),
     "`/rewind` after `--resume` offers the code": (True, True, True, False),
     "`-p` deletes transcripts older than 30 days": (True, True, True, True),
+    "`purge --all` takes a home's links, and leaves the transcripts": (
+        *(True, True, True, "no such command"),
+    ),
+    "`purge DIRECTORY` deletes for all accounts": (True, True, True, "no such command"),
     "without a login `-p` says": (
         "Not logged in",
         "Not logged in",
