@@ -13,8 +13,8 @@ def test_link_is_shared(account: Account, link: Link, vm: Vm) -> None:
 
     Why: Claude Code says nothing about a broken link; it makes a directory of its own, or keeps
     nothing at all.
-    Source: measured with four versions, docs/broken-links.md. A chain is followed, but whoever turns
-    its second symlink moves the account's state, and no inventory says where that has to lead.
+    Source: measured with four versions, docs/broken-links.md. A chain is followed; but whoever
+    turns its second symlink moves the account's state, and no inventory says where it has to lead.
     To do: `launcher ensure` for a missing link, `launcher adopt` for a real directory; what else
     stands in the way is moved aside by the fix.
     """

@@ -39,6 +39,17 @@ def carry_metadata(source: int, node: Node, destination: int, notes: Notes) -> N
     os.utime(destination, ns=(node.atime, node.mtime))
 
 
+def keep_younger(descriptor: int, mtime: int, notes: Notes) -> None:
+    """Let a file be as young as *mtime* says, in nanoseconds, if it is older.
+
+    What this user may not change goes to *notes*: the file is somebody else's.
+    """
+    status = os.fstat(descriptor)
+    if status.st_mtime_ns < mtime:
+        times = (status.st_atime_ns, mtime)
+        _try("younger times", notes, lambda: os.utime(descriptor, ns=times))
+
+
 def _set(descriptor: int, name: str, value: bytes) -> None:
     os.setxattr(descriptor, name, value)
 

@@ -13,6 +13,7 @@ from invariants.links import LinkState, observe
 from launcher.adopt.busy import Premises, Tenant, tenants
 from launcher.adopt.carry import Carrier, Report
 from launcher.adopt.compare import Comparison
+from launcher.adopt.metadata import keep_younger
 from launcher.adopt.names import ADOPTED, KEPT, dated, new_dated
 from launcher.adopt.outcome import Adopted, Adoption, Stopped
 from launcher.adopt.plan import (
@@ -186,6 +187,7 @@ class Work:
                 plan = self._plan
                 self._write(plan, target, home)
                 self._look_again(plan, target)
+                self._keep_younger(plan, target)
                 old = link_in(home, subject.link, self._root())
                 self._source.path = os.path.join(subject.account.home, old)
                 try:
@@ -240,6 +242,24 @@ class Work:
             raise Changed(os.path.join(target.path, os.fsdecode(path)))
         if busy := self.busy(written=True):
             raise Stopped(f"somebody came to work there; {_SAFE}\n" + "\n".join(map(str, busy)))
+
+    def _keep_younger(self, plan: Plan, target: Target) -> None:
+        """Let each file of which there were two be as young as the younger one.
+
+        Claude Code deletes transcripts by their time: the older one would be the next to go.
+        """
+        if target.tree is None:
+            return
+        for step in plan.files(Rule.THERE, Rule.SHORTER, Rule.LONGER):
+            youngest = max(step.node.mtime, step.seen.mtime if step.seen is not None else 0)
+            there = target.tree.look(step.path)
+            if there is None or not there.is_file or there.mtime >= youngest:
+                continue
+            descriptor = target.tree.open(step.path, there)
+            try:
+                keep_younger(descriptor, youngest, self.report.notes)
+            finally:
+                os.close(descriptor)
 
     def _stop_at_findings(self, plan: Plan) -> None:
         if plan.findings:

@@ -13,7 +13,7 @@ import pytest
 
 from launcher.adopt import AdoptionRefused, Stopped, replace, swap, system, target
 from launcher.adopt.system import keeps_case, mounts
-from tests.adopt.world import World, read, write
+from tests.adopt.world import World, assert_whole, read, write
 
 Mount = Callable[..., Path]
 
@@ -48,7 +48,7 @@ def test_tmpfs(tmp_path: Path, mount: Mount, across: bool) -> None:
     assert across is world.adopt().copied
     world.assert_adopted()
     world.undo()
-    assert world.ours == read(world.entry)
+    assert_whole(world.ours, read(world.entry))
 
 
 def overlay(tmp_path: Path, mount: Mount, prepare: Callable[[Path], object]) -> Path:

@@ -18,7 +18,7 @@ from launcher.adopt.carry import Carrier
 from launcher.errors import NotJudged
 from launcher.interrupts import Interrupts
 from launcher.provision import EntriesRefused, ensure
-from tests.adopt.world import EveryoneBut, World, read, unseen, write
+from tests.adopt.world import EveryoneBut, World, assert_whole, read, unseen, write
 from tests.vm import Vm
 
 
@@ -165,7 +165,7 @@ def test_name_that_somebody_takes_in_the_target_is_left(
     with meanwhile(monkeypatch, Carrier, "carry", take), pytest.raises(Stopped):
         world.adopt()
     assert "somebody's" == (world.target / "new").read_text()
-    assert world.ours == read(world.entry)
+    assert_whole(world.ours, read(world.entry))
 
 
 def test_somebody_who_comes_to_work_stops_it(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -174,7 +174,7 @@ def test_somebody_who_comes_to_work_stops_it(world: World, monkeypatch: pytest.M
     )
     with pytest.raises(Stopped, match="somebody came to work there"):
         world.adopt()
-    assert world.ours == read(world.entry)
+    assert_whole(world.ours, read(world.entry))
 
 
 def test_process_that_opens_a_file_in_the_last_moment_puts_the_directory_back(
@@ -273,7 +273,7 @@ def test_two_adoptions_into_one_target_at_once(make_vm: Callable[..., Vm]) -> No
     assert all(vm.entry(name, "projects").is_symlink() for name in vm.accounts), words
     for name in vm.accounts:
         (old,) = vm.home(name).glob("projects.adopted-*")
-        assert before[name] == read(old)
+        assert_whole(before[name], read(old))
     now = read(vm.target("projects"))
     for path, content in common.items():
         assert content == now[path].content

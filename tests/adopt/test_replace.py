@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from launcher.adopt import Stopped, replace
-from tests.adopt.world import World, read
+from tests.adopt.world import World, assert_whole, read
 
 SHORT = "1\n"
 
@@ -34,7 +34,7 @@ def stops(
     monkeypatch.setattr(replace, name, lambda descriptor: act())
     with pytest.raises(Stopped):
         world.adopt()
-    assert world.ours == read(world.entry)
+    assert_whole(world.ours, read(world.entry))
     return {path: seen.content for path, seen in read(world.target).items()}
 
 

@@ -14,7 +14,7 @@ from invariants.model import Account, Link
 from launcher.adopt import Adopted, AdoptionRefused, adopt
 from launcher.adopt.names import Temporaries, is_temporary
 from launcher.adopt.plan import Rule, Subject
-from tests.adopt.world import World, read, write
+from tests.adopt.world import World, assert_whole, read, write
 from tests.vm import snapshot
 
 
@@ -59,6 +59,24 @@ def test_each_file_has_its_rule(
     world.assert_adopted()
     longest = max(ours, theirs or b"", key=len)
     assert longest == (world.target / "d" / name).read_bytes()
+
+
+TWICE = {name: (ours, theirs) for name, (ours, theirs, _, _) in CASES.items() if theirs is not None}
+
+
+@pytest.mark.parametrize("younger", ["ours", "theirs"])
+@pytest.mark.parametrize(("ours", "theirs"), TWICE.values(), ids=list(TWICE))
+def test_of_two_the_younger_time_is_kept(
+    world: World, ours: bytes, theirs: bytes, younger: str
+) -> None:
+    """The sweep of Claude Code goes by it."""
+    world.fill({b"a.jsonl": ours}, {b"a.jsonl": theirs})
+    of_ours, of_theirs = (3 * 10**18, 10**18) if younger == "ours" else (10**18, 3 * 10**18)
+    os.utime(world.entry / "a.jsonl", ns=(10**18, of_ours))
+    os.utime(world.target / "a.jsonl", ns=(10**18, of_theirs))
+    world.adopt()
+    assert 3 * 10**18 == (world.target / "a.jsonl").stat().st_mtime_ns
+    assert max(ours, theirs, key=len) == (world.target / "a.jsonl").read_bytes()
 
 
 CONFLICTS = {
@@ -237,7 +255,7 @@ def test_all_homes_are_planned_as_one(tmp_path: Path) -> None:
     assert b"1\n2\n" == (one.target / "d" / "a.jsonl").read_bytes()
     assert b"1" == (one.target / "n").read_bytes()
     for world in (one, two):
-        assert world.ours == read(world.old)
+        assert_whole(world.ours, read(world.old))
         assert world.is_shared
 
 

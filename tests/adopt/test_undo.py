@@ -13,7 +13,7 @@ from launcher.adopt import AdoptionRefused, Stopped, swap, system
 from launcher.adopt.text import undone_text
 from launcher.adopt.tree import Node, Tree
 from launcher.errors import NotJudged
-from tests.adopt.world import World, read
+from tests.adopt.world import World, assert_whole, read
 
 
 @pytest.fixture
@@ -28,7 +28,7 @@ def test_undo_restores_the_home_and_leaves_the_target(world: World) -> None:
     before = read(world.target)
     assert str(world.old) == world.undo().old
     assert world.inode == world.entry.stat().st_ino
-    assert world.ours == read(world.entry)
+    assert_whole(world.ours, read(world.entry))
     assert before == read(world.target)
     assert [] == world.dated("adopted")
 
@@ -46,7 +46,7 @@ def test_newest_of_several_is_put_back(world: World) -> None:
     world.adopt(keep_both=True)
     old = world.old
     assert str(old) == world.undo().old
-    assert world.ours == read(world.entry)
+    assert_whole(world.ours, read(world.entry))
 
 
 def test_undo_without_an_old_directory_is_refused(world: World) -> None:
@@ -76,7 +76,7 @@ def test_names_that_are_not_surely_on_the_disk_are_unknown_and_not_called_unchan
     monkeypatch.setattr(os, "fsync", refuse)
     with pytest.raises(NotJudged, match="is in the link's place again; whether the names survive"):
         world.undo()
-    assert world.ours == read(world.entry)
+    assert_whole(world.ours, read(world.entry))
 
 
 def test_files_that_stay_the_targets_are_told_and_can_be_parted(world: World) -> None:
@@ -106,7 +106,7 @@ def test_undoing_without_a_target_goes_on(world: World) -> None:
     world.adopt(keep_both=True)
     os.rename(world.target, world.root / "away")
     assert 0 == world.undo().common
-    assert world.ours == read(world.entry)
+    assert_whole(world.ours, read(world.entry))
 
 
 def test_newest_is_the_last_one_though_the_clock_was_set_back(world: World) -> None:

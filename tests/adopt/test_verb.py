@@ -19,7 +19,7 @@ from launcher.adopt import busy, swap, work
 from launcher.cli import main
 from launcher.errors import Interrupted, LauncherError, NotJudged
 from launcher.interrupts import Interrupts
-from tests.adopt.world import overlooking, read, write
+from tests.adopt.world import assert_whole, overlooking, read, write
 from tests.vm import UNPRIVILEGED, Vm, snapshot
 
 
@@ -94,7 +94,7 @@ def test_undo_by_the_command_that_the_outcome_names(used: Vm, run: Run) -> None:
     assert "would put" in dry.stdout
     assert used.entry("backup", "projects").is_symlink()
     assert 0 == run(used, "--undo", "backup", "projects").returncode
-    assert before == read(used.entry("backup", "projects"))
+    assert_whole(before, read(used.entry("backup", "projects")))
     again = run(used, "--undo", "backup", "projects")
     assert (1, True) == (again.returncode, "real-directory" in again.stdout)
 

@@ -12,6 +12,7 @@ from uuid import uuid4
 
 import pytest
 
+from tests.adopt.world import unseen
 from tests.claude.cli import CALM, Cli
 from tests.claude.known import Known
 from tests.claude.stub import Reply, Text
@@ -51,6 +52,20 @@ def test_transcripts_of_other_projects_go_once_they_are_a_month_old(
     young, old = transcript(claude, 20), transcript(claude, 40)
     known.hold("`-p` deletes transcripts older than 30 days", not left(claude, old, CALM))
     assert young.exists()
+
+
+def test_transcript_that_was_adopted_is_as_young_as_it_was_in_either_place(claude: Cli) -> None:
+    """A restored backup in the target is older than the same file in the home."""
+    old, gone = transcript(claude, 40), transcript(claude, 40)
+    entry = claude.vm.entry("primary", "projects")
+    entry.unlink()
+    (entry / old.parent.name).mkdir(mode=0o700, parents=True)
+    entry.chmod(0o700)
+    (entry / old.parent.name / old.name).write_bytes(old.read_bytes())
+    adopted = claude.vm.run("adopt", "primary", "projects", *unseen())
+    assert 0 == adopted.returncode, adopted.stdout + adopted.stderr
+    assert not left(claude, gone, CALM)
+    assert old.exists()
 
 
 @pytest.mark.versions("2.0.76")
