@@ -11,7 +11,7 @@ from __future__ import annotations
 import os
 import re
 import stat
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -26,6 +26,7 @@ from invariants.programs import keeps_turns
 
 if TYPE_CHECKING:
     from invariants.judges import Judges
+    from invariants.warning import Warned
 
 INVARIANT = "session_folder_is_writable"
 PROJECTS = "projects"
@@ -165,6 +166,45 @@ def inputs(inventory: Inventory, environ: Mapping[str, str]) -> Iterator[Input]:
 
 def _stored(session: Session, judges: Judges) -> object:
     return [store.path for store in stores(judges.inventory, session)]
+
+
+def alike(sessions: Iterable[Session]) -> dict[str, list[Session]]:
+    """Return, by the name of a folder in ``projects``, the *sessions* that have it together.
+
+    Only those of different directories are named: Claude Code takes these for one. Sessions of one
+    directory have one folder on purpose.
+    """
+    found: dict[str, dict[str, Session]] = {}
+    for session in filter(keeps_turns, sessions):
+        directory = os.path.realpath(session.directory)
+        if (folder := folder_of(directory)) is not None:
+            found.setdefault(folder, {}).setdefault(directory, session)
+    return {name: list(by.values()) for name, by in found.items() if len(by) > 1}
+
+
+def warn_of_alike(
+    session: Session, every: Mapping[str, Sequence[Session]], warn: Callable[[Warned], None]
+) -> None:
+    """Warn of a folder that *session* has together with another directory's, by :func:`alike`."""
+    directory = os.path.realpath(session.directory)
+    others = [
+        other
+        for other in every.get(folder_of(directory) or "", ())
+        if os.path.realpath(other.directory) != directory
+    ]
+    if not others:
+        return
+    from invariants.warning import Warned  # no check needs it where all is right
+
+    names = " and ".join(f"{other.name} in {other.directory}" for other in others)
+    found = (
+        f"Claude Code takes {session.directory} for the directory of {names}: both have the folder "
+        f"{folder_of(directory)} in projects, so one memory, and a purge of one deletes both"
+    )
+    note = "give one of them a name that differs in a letter or digit; no other character counts"
+    paths = [session.directory, *(other.directory for other in others)]
+    fix = look("ls", "-d", *paths, note=note)
+    warn(Warned(INVARIANT, found, fix, account=session.account, session=session.name))
 
 
 def judge_folders(

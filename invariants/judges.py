@@ -5,11 +5,12 @@ from functools import cached_property
 
 from invariants.client import Clients
 from invariants.finding import Finding
+from invariants.folders import alike
 from invariants.homes import Homes
 from invariants.identity import Identity
 from invariants.inventory import inventory_option
 from invariants.isolation import Isolation
-from invariants.model import Account, Inventory
+from invariants.model import Account, Inventory, Session
 from invariants.parity import Parity
 from invariants.places import Places
 from invariants.retention import Retention
@@ -73,6 +74,11 @@ class Judges:
         """The judge of how long transcripts live."""
         days = self.inventory.demands.retention_days
         return Retention(self.inventory.accounts, self.clients, days)
+
+    @cached_property
+    def alike(self) -> dict[str, list[Session]]:
+        """By a folder in ``projects``, the sessions of different directories that have it."""
+        return alike(self.inventory.sessions)
 
     @cached_property
     def writers(self) -> Finding | None:

@@ -7,7 +7,7 @@ import os
 from invariants.access import user_name
 from invariants.executable import judge_program
 from invariants.finding import Finding, quoted
-from invariants.folders import judge_folders
+from invariants.folders import judge_folders, warn_of_alike
 from invariants.model import Session
 from invariants.programs import (
     BACKEND_PROGRAMS,
@@ -51,12 +51,14 @@ def test_session_folder_is_writable(session: Session, vm: Vm) -> None:
     session goes on, and nothing that is said in it is stored.
     Source: AutoMaker-Org/automaker#748. For sessions of Claude Code: the folder of the session's
     directory in `projects`; of its conversation the transcript there, and the folder in each other
-    target. None of them need exist: Claude Code makes them.
+    target. None of them need exist: Claude Code makes them. Two directories whose names differ only
+    in characters that are neither letters nor digits have one folder: a warning.
     To do: what the failure's fix says, which gives them back to you.
     """
     links = vm.inventory.links
     judged = [link for link in links if link.name in vm.judged_targets]
     broken = {link.name for link in judged if vm.targets.fault(link) is not None}
+    warn_of_alike(session, vm.alike, vm.warn)
     vm.expose(judge_folders(session, vm.inventory, broken))
 
 

@@ -12,6 +12,8 @@ from invariants.folders import folder_of, judge_folders, stores
 from invariants.inventory import Inventory, load
 from tests.vm import Vm
 
+_OFF = '[invariants.off]\nreadiness = "x"'
+
 ONE, OTHER, GIVEN = (f"{digit * 8}-2222-4333-8444-555555555555" for digit in "123")
 
 
@@ -114,7 +116,34 @@ def test_target_that_is_at_fault_itself_tells_alone(vm: Vm) -> None:
 
 def test_two_sessions_of_one_folder_tell_it_once(vm: Vm) -> None:
     (vm.target("projects") / str(folder_of(str(vm.root)))).touch()
-    vm.write({"api": ["claude"], "docs": ["claude"]}, more='[invariants.off]\nreadiness = "x"')
+    vm.write({"api": ["claude"], "docs": ["claude"]}, more=_OFF)
     vm.run("check")
     told = [one for one in vm.report["failures"] if one["state"] == "not-a-directory"]
     assert ["api"] == [one["session"] for one in told]
+
+
+def test_directories_that_the_client_takes_for_one_are_told(vm: Vm) -> None:
+    """It makes a hyphen of each character but letters and digits."""
+    one, other, third = (vm.root / name for name in ("仕事", "個人", "仕事2"))
+    for directory in (one, other, third):
+        directory.mkdir()
+    vm.write({"a": ["claude"], "b": ["claude"], "c": ["claude"]}, more=_OFF, directory=one)
+    text = vm.inventory.read_text()
+    for name, directory in (("b", other), ("c", third)):
+        before, after = text.split(f'name = "{name}"')
+        text = f'{before}name = "{name}"' + after.replace(
+            json.dumps(str(one)), json.dumps(str(directory)), 1
+        )
+    vm.inventory.write_text(text)
+    vm.run("check")
+    told = {w["session"]: w["found"] for w in vm.report["warnings"]}
+    assert {"a", "b"} == told.keys()
+    assert f"takes {one} for the directory of b in {other}" in told["a"]
+    assert f"the folder {folder_of(str(one))} in projects" in told["b"]
+
+
+def test_sessions_of_one_directory_are_not_told_of_each_other(vm: Vm) -> None:
+    (vm.root / "other-name").symlink_to(vm.root)
+    vm.write({"a": ["claude"], "b": ["claude"]}, more=_OFF)
+    vm.run("check")
+    assert [] == vm.report["warnings"]
