@@ -177,6 +177,15 @@ def states_of(account: Account) -> tuple[str, ...]:
     return tuple(os.path.join(account.home, name) for name in (LEGACY_STATE, STATE))
 
 
+def state_beside(account: Account) -> str | None:
+    """Return where Claude Code keeps the state of a home called `.claude` by default, if it is one.
+
+    Without `CLAUDE_CONFIG_DIR` that is a file beside the home; with it, it is not read (measured).
+    """
+    above, name = os.path.split(account.home)
+    return os.path.join(above, STATE) if name == ".claude" else None
+
+
 def settings_of(account: Account) -> str:
     """Return where the settings of an account are."""
     return os.path.join(account.home, SETTINGS)

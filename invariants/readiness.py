@@ -16,6 +16,7 @@ from invariants.client import (
     managed_inputs,
     project_settings,
     settings_of,
+    state_beside,
     states_of,
 )
 from invariants.documents import Unreadable
@@ -48,6 +49,8 @@ def inputs(inventory: Inventory, environ: Mapping[str, str]) -> Iterator[Input]:
         for path in (*states_of(account), settings_of(account)):
             yield Input(path, part, content=True)
         yield from managed_inputs(part)
+        if (beside := state_beside(account)) is not None:
+            yield Input(beside, part)
     for session in sessions:
         words = "which directories may be trusted in its place"
         part = Part(f"of {session.name}", partial(_keys, session), words)
@@ -80,6 +83,12 @@ def judge_readiness(
         managed = [(path, clients.settings(path)) for path in clients.managed()]
     except Unreadable as error:
         return unreadable(INVARIANT, account, error, session)
+    beside = None if state.exists else state_beside(account)
+    if beside is not None and os.path.isfile(beside):
+        found = f"no {state.name} in it; {beside} counts only while CLAUDE_CONFIG_DIR is not set"
+        copy = quoted("cp", "-np", beside, os.path.join(account.home, state.name))
+        fix = noted(copy, f"then start it as {home_assignment(account)} claude, always")
+        return _fault(account, session, "not-onboarded", found, fix)
     if not state.onboarded:
         found = _not_onboarded(state)
         fix = _start(account, session, session.command[:1])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import subprocess
 from pathlib import Path
 from typing import Any
 
@@ -70,6 +71,21 @@ def test_home_that_was_never_used_is_told_with_a_start_by_hand(
         f"(cd {session.directory} && CLAUDE_CONFIG_DIR='{account.home}' claude)"
         "  # answer its questions, then /exit"
     ) == finding.fix
+
+
+def test_state_beside_a_default_home_is_named(tmp_path: Path, session: Session) -> None:
+    """It counts only without `CLAUDE_CONFIG_DIR`, which a session always has."""
+    account = Account("backup", str(tmp_path / ".claude"))
+    Path(account.home).mkdir()
+    beside = tmp_path / ".claude.json"
+    beside.write_text(json.dumps(trusting(session.directory)))
+
+    finding = judge_readiness(account, session)
+    assert finding is not None
+    assert "not-onboarded" == finding.state
+    assert str(beside) in finding.found
+    subprocess.run(["sh", "-c", finding.fix], check=True)
+    assert judge_readiness(account, session) is None
 
 
 @pytest.mark.parametrize("value", [None, False, "true", 1])

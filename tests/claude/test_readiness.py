@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import shlex
+import signal
 import subprocess
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -190,6 +192,37 @@ def test_first_start_is_foretold(claude: Cli) -> None:
 
     assert "not-onboarded" == judged(claude)
     assert "first start" == question(claude.open("primary"))
+
+
+def test_state_beside_a_default_home_counts_without_the_variable_only(
+    claude: Cli, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    home = claude.vm.root / ".claude"
+    claude.vm.home("primary").rename(home)
+    state = state_of(claude)
+    trust(state, claude.directory)
+    (home / ".claude.json").unlink()
+    (claude.vm.root / ".claude.json").write_text(json.dumps(state))
+    default = {**claude.environ("primary"), "HOME": str(claude.vm.root)}
+    del default["CLAUDE_CONFIG_DIR"]
+    named = {**default, "CLAUDE_CONFIG_DIR": str(home)}
+    account = Account("primary", str(home))
+    session = Session("api", "primary", str(claude.directory), ("claude",))
+    finding = judge_readiness(account, session)
+    assert finding is not None
+
+    monkeypatch.setattr(claude, "environ", lambda account: default)
+    assert question(claude.open("primary")) is None
+    monkeypatch.setattr(claude, "environ", lambda account: named)
+    terminal = claude.open("primary")
+    terminal.wait_for("Welcome to Claude Code")
+    os.kill(terminal.pid, signal.SIGKILL)
+    wait_until(lambda: terminal.ending is not None, "it has ended", 90)
+    (home / ".claude.json").unlink(missing_ok=True)  # it was begun there
+
+    subprocess.run(["sh", "-c", finding.fix], check=True)
+    assert judge_readiness(account, session) is None
+    assert question(claude.open("primary")) is None
 
 
 @pytest.mark.parametrize(
