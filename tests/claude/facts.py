@@ -25,6 +25,9 @@ LEFT_OUT: Mapping[str, Mapping[str, str]] = {
 
 Value = bool | int | str
 
+SELDOM = "gone, seldom kept"
+"""Of a half of an answer: what was seen once, with one version, and every time but that."""
+
 PROCESS: Mapping[str, tuple[Value, Value, Value, Value]] = {
     "notes itself in `sessions/PID.json`": (True, True, True, False),
     "the note of `-p` has a `status`": (True, False, False, False),
@@ -32,7 +35,7 @@ PROCESS: Mapping[str, tuple[Value, Value, Value, Value]] = {
     "sign of the prompt": ("❯", "❯", "❯", ">"),
     "exit code at SIGHUP, with `-p`": (129, 129, 129, -1),
     "prompt of an answer that a signal cut is kept": (True, True, True, False),
-    "half of an answer, at SIGINT": ("kept, marked", "gone", "gone", "gone"),
+    "half of an answer, at SIGINT": (*("kept, marked", SELDOM, SELDOM, "gone"),),
     "half of an answer, at SIGTERM": ("gone", "gone", "gone", "gone"),
     "half of an answer, at SIGHUP": ("gone", "gone", "gone", "gone"),
     "half of an answer, at SIGKILL": ("gone", "gone", "gone", "gone"),

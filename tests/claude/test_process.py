@@ -15,6 +15,7 @@ from uuid import uuid4
 import pytest
 
 from tests.claude.cli import CALM, Cli, turns_of
+from tests.claude.facts import SELDOM, Value
 from tests.claude.known import Known
 from tests.claude.stub import Reply, Text, ToolUse
 from tests.sessions.keeper import environment_of
@@ -100,10 +101,8 @@ def test_end_in_the_middle_of_an_answer_keeps_what_was_before(
     turns = turns_of(transcript)
     assert before == turns[: len(before)]
     # The client may have read the first half by now, or not yet: both are right, see below.
-    assert answer_in(turns[len(before) :]) in (
-        "gone",
-        known[f"half of an answer, at {number.name}"],
-    )
+    fact = f"half of an answer, at {number.name}"
+    assert answer_in(turns[len(before) :], known[fact]) in ("gone", known[fact])
     assert left == bool(claude.records("primary"))
     resumed = claude.run("backup", "the third prompt", "--resume", session)
     assert 0 == resumed.returncode
@@ -128,22 +127,29 @@ def test_half_of_an_answer_is_gone_or_is_kept_and_marked(
 
     turns = turns_of(transcript)
     assert before == turns[: len(before)]
-    known.hold(f"half of an answer, at {number.name}", answer_in(turns[len(before) :]))
+    fact = f"half of an answer, at {number.name}"
+    known.hold(fact, answer_in(turns[len(before) :], known[fact]))
     if number is not signal.SIGKILL:  # nobody writes after that what was not written yet
         is_kept = "the second prompt" in str(turns)
         known.hold("prompt of an answer that a signal cut is kept", is_kept)
 
 
-def answer_in(turns: list[dict[str, Any]]) -> str:
-    """Say what a transcript has of an answer that was cut, by the turns after the one before it."""
+def answer_in(turns: list[dict[str, Any]], fact: Value) -> str:
+    """Say what a transcript has of an answer that was cut, by the turns after the one before it.
+
+    *fact* is what is known of it: once in some hundred runs on a busy machine 2.1.150 had written
+    the half before it heard the signal, so that either is as known there.
+    """
     kept = [turn for turn in turns if turn["type"] == "assistant"]
     if not kept:
-        return "gone"
+        return SELDOM if fact == SELDOM else "gone"
     (turn,) = kept
     (block,) = turn["message"]["content"]
     assert ANSWER.startswith(block["text"]), block
     assert block["text"] != ANSWER, block
-    return "kept, marked" if turn.get("isAbortedMidStream") is True else "kept, unmarked"
+    if turn.get("isAbortedMidStream") is True:
+        return "kept, marked"
+    return SELDOM if fact == SELDOM else "kept, unmarked"
 
 
 @pytest.mark.parametrize("where", ["foreground", "background"])
