@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Callable
 from pathlib import Path
 
@@ -156,8 +155,7 @@ def test_report_says_unknown_while_a_gate_is_at_work(vm: Vm, verb: str) -> None:
 def test_session_that_has_died_is_started_anew(vm: Vm) -> None:
     vm.write({"api": SLEEP})
     vm.run("up")
-    for pid in vm.processes():
-        os.kill(pid, 9)
+    vm.kill()
     assert "api  primary  stopped" in vm.run("status").stdout
     assert 0 == vm.run("up").returncode
     assert {"api": "started"} == states(vm)

@@ -66,9 +66,7 @@ def test_conversation_goes_on_under_the_other_account_and_comes_back(vm: Vm, bac
 def test_switch_survives_a_reboot(api: Switching) -> None:
     api.up()
     api.switch("backup")
-    for pid in api.vm.processes():
-        os.kill(pid, signal.SIGKILL)
-    wait_until(lambda: not api.runs, "all has ended")
+    api.vm.kill()
     assert ("backup", "primary", "started") == told(api.up())
     homes = client.transcripts(api.vm)[api.conversation]
     assert ["home-primary", "home-backup", "home-backup"] == homes

@@ -176,6 +176,18 @@ class Vm:
         labels = {socket.name for socket in self._sockets()}
         return [pid for pid in pids() if (_label(pid) or "").split(".")[0] in labels]
 
+    def kill(self) -> None:
+        """End everything at once, as a power cut does: also what is just being forked."""
+
+        def ended() -> bool:
+            left = [*self.processes(), *self.tmux_servers()]
+            for pid in left:
+                with suppress(ProcessLookupError):
+                    os.kill(pid, signal.SIGKILL)
+            return not left
+
+        wait_until(ended, "the VM's processes end")
+
     def _sockets(self) -> list[Path]:
         """Return the sockets of the tmux servers for the state directories that tests use."""
         default = self.user_home / ".local" / "state" / "claude-failover"
@@ -184,10 +196,7 @@ class Vm:
 
     def close(self) -> None:
         """End whatever still runs."""
-        for pid in (*self.processes(), *self.tmux_servers()):
-            with suppress(ProcessLookupError):
-                os.kill(pid, signal.SIGKILL)
-        wait_until(lambda: not self.processes() + self.tmux_servers(), "the VM's processes end")
+        self.kill()
         for socket in self._sockets():
             for each in (socket, *socket.parent.glob(f"{socket.name}.*")):
                 each.unlink(missing_ok=True)

@@ -145,9 +145,7 @@ def test_session_goes_on_under_another_account_and_over_a_reboot(
         pane.choose(offered, "Enter")
         wait_until(lambda: note.read_text() == "before\n", "A's edit is undone under B", CALM)
 
-    for pid in (*kept.vm.processes(), *kept.vm.tmux_servers()):
-        os.kill(pid, signal.SIGKILL)
-    wait_until(lambda: not kept.vm.processes() + kept.vm.tmux_servers(), "all has ended", CALM)
+    kept.vm.kill()
     assert [transcript] == kept.transcripts(session)
     seen = len(kept.stub.requests)
     assert session == start(kept, "and after the reboot")
