@@ -785,11 +785,11 @@ def lchowned(path: Path) -> None:
     os.lchown(path, OTHER, OTHER)
 
 
-@pytest.mark.sampled(2)
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a file to another")
 @pytest.mark.parametrize(
     ("code", "monitor", "change"), [row[1:] for row in OPEN], ids=[row[0] for row in OPEN]
 )
+@pytest.mark.thorough
 def test_what_others_can_write_makes_nothing_green(
     vm: Vm, code: int, monitor: int, change: Callable[[Vm], object]
 ) -> None:

@@ -44,6 +44,7 @@ def run(vm: Vm, site: Path, program: str, *arguments: str) -> subprocess.Complet
     )
 
 
+@pytest.mark.thorough
 def test_wheel_installs_two_packages_and_nothing_else(site: Path) -> None:
     (info,) = site.glob("claude_failover-*.dist-info")
     files = [line.split(",")[0] for line in (info / "RECORD").read_text().splitlines()]

@@ -435,8 +435,8 @@ def in_project(api: Switching, name: str) -> None:
     path.write_text(json.dumps({"env": {name: "1"}}))
 
 
-@pytest.mark.sampled(1)
 @pytest.mark.parametrize("where", [in_environment, in_settings, in_project])
+@pytest.mark.thorough
 def test_session_that_may_keep_no_transcript_is_not_taken_for_an_empty_one(
     vm: Vm, monkeypatch: pytest.MonkeyPatch, where: Callable[[Switching, str], None]
 ) -> None:

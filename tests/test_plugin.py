@@ -202,7 +202,7 @@ def test_missing_home_fails_every_entry_where_only_entries_are_run(vm: Vm) -> No
 
 
 @pytest.mark.parametrize("level", ["1", "2"])
-@pytest.mark.sampled(1)
+@pytest.mark.thorough
 def test_broken_link_is_told_without_asserts_too(vm: Vm, level: str) -> None:
     vm.environ["PYTHONOPTIMIZE"] = level
     assert f"{ALL} passed" == summary(vm.pytest())

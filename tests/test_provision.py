@@ -240,6 +240,7 @@ def hung(vm: Vm) -> tuple[Path, Path]:
 
 
 @pytest.mark.parametrize("arguments", [[], ["--dry-run"]])
+@pytest.mark.thorough
 def test_hung_target_is_given_up_on_within_the_limit(bare: Vm, arguments: list[str]) -> None:
     code = hung(bare)[0]
     bare.write(timeout=1)

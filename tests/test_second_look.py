@@ -62,8 +62,8 @@ def test_exit_code_of_red_is_left_to_what_started_nothing(vm: Vm) -> None:
     assert ["missing"] == [failure["state"] for failure in vm.report["failures"]]
 
 
-@pytest.mark.sampled(1)
 @pytest.mark.parametrize("verb", ["check", "run"])
+@pytest.mark.thorough
 def test_home_that_hangs_since_the_gate_is_unknown_in_time(vm: Vm, verb: str) -> None:
     vm.write(timeout=6)
     line = "        places = Places("

@@ -198,7 +198,7 @@ def test_signal_that_was_ignored_before_stops_nothing(vm: Vm) -> None:
 
 
 @pytest.mark.parametrize("backend", BACKENDS)
-@pytest.mark.sampled(1)
+@pytest.mark.thorough
 def test_launcher_killed_at_any_moment_leaves_nothing_that_status_does_not_know(
     vm: Vm, backend: str
 ) -> None:

@@ -112,6 +112,7 @@ def test_code_that_runs_at_the_start_changes_no_verdict(
 
 
 @pytest.mark.parametrize("name", AS_SITECUSTOMIZE)
+@pytest.mark.thorough
 def test_sitecustomize_changes_no_verdict(
     vm: Vm, environment: Environment, own: Path, name: str
 ) -> None:

@@ -92,7 +92,7 @@ def test_state_is_named_and_the_tree_left_as_it_was(
 
 
 @pytest.mark.parametrize("state", [state for state in LinkState if state is not S.UNREADABLE])
-@pytest.mark.sampled(3)
+@pytest.mark.thorough
 def test_pytest_by_hand_says_the_same_and_writes_nothing(vm: Vm, state: LinkState) -> None:
     for account in vm.accounts:
         for link in LINKS:

@@ -234,6 +234,7 @@ def left_behind(vm: Vm) -> None:
 
 
 @pytest.mark.parametrize("verb", ["check", "up"])
+@pytest.mark.thorough
 def test_session_that_the_inventory_does_not_name_is_warned_of(vm: Vm, verb: str) -> None:
     left_behind(vm)
     done = vm.run(verb, "--json")

@@ -15,6 +15,7 @@ from tests.vm import CHECKOUT
 
 @pytest.mark.skipif(shutil.which("gcc") is None, reason="the faults need a C compiler")
 @pytest.mark.parametrize("every", [97, pytest.param(13, marks=pytest.mark.thorough)])
+@pytest.mark.thorough
 def test_sample_of_all_faults(tmp_path: Path, every: int) -> None:
     command = [sys.executable, "-m", "tests.adopt.faults", "--every", str(every)]
     result = subprocess.run(

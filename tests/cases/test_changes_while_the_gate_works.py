@@ -97,6 +97,7 @@ def test_change_behind_the_gate_is_no_green_and_starts_nothing(
 
 
 @pytest.mark.parametrize("verb", VERBS)
+@pytest.mark.thorough
 def test_change_that_nothing_depends_on_leaves_it_green(vm: Vm, verb: str) -> None:
     slow = Slow(vm)
     done = slow.call(verb, lambda vm: (vm.target("projects") / "-another").mkdir())
@@ -150,6 +151,7 @@ def test_command_that_waited_for_a_conversation_s_lock_is_judged_again(
 
 
 @pytest.mark.parametrize(("change", "code"), [(turned, 1), (lambda vm: None, 0)])
+@pytest.mark.thorough
 def test_session_is_not_ended_for_a_switch_that_is_no_longer_green(
     vm: Vm, change: Callable[[Vm], object], code: int
 ) -> None:

@@ -27,6 +27,7 @@ OWN = {"CLAUDE_CODE_USE_BEDROCK": "0", "LANG": "C.UTF-8"}
 
 @pytest.mark.parametrize("backend", ["process", "tmux"])
 @pytest.mark.parametrize("around", [{}, INSIDE], ids=["from a shell", "inside a session"])
+@pytest.mark.thorough
 def test_session_has_nothing_of_the_session_in_which_up_was_called(
     vm: Vm, backend: str, around: dict[str, str]
 ) -> None:

@@ -50,6 +50,7 @@ def test_report_in_a_directory_of_everyones_counts(vm: Vm, mode: int) -> None:
 
 
 @MODES
+@pytest.mark.thorough
 def test_green_that_another_user_wrote_is_unknown_until_the_next_gate(vm: Vm, mode: int) -> None:
     report = public(vm, mode)
     vm.run("check")

@@ -24,8 +24,8 @@ BY_ID = ("--resume", "ID")
 WITHOUT_AN_ID = [("--continue",), ("-c",), ("--resume",), ("-r",)]
 
 
-@pytest.mark.sampled(3)
 @pytest.mark.parametrize("words", [BY_ID, ("--resume=ID",), ("-r", "ID"), *WITHOUT_AN_ID])
+@pytest.mark.thorough
 def test_command_that_would_open_what_a_session_has_open_is_refused(
     vm: Vm, words: tuple[str, ...]
 ) -> None:
@@ -42,7 +42,6 @@ def test_command_that_would_open_what_a_session_has_open_is_refused(
 
 
 @pytest.mark.thorough
-@pytest.mark.sampled(1)
 @pytest.mark.parametrize("words", [("--continue",), ("--resume",)])
 def test_session_of_another_directory_is_no_reason_to_refuse(
     vm: Vm, words: tuple[str, ...]

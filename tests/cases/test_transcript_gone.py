@@ -15,6 +15,7 @@ GONE = "its conversation {conversation} had turns, and its transcript is gone"
 WARNED = f"{GONE}; it goes on with {{now}}"
 
 
+@pytest.mark.thorough
 def test_conversation_whose_transcript_is_gone_is_told_by_name(vm: Vm) -> None:
     work = Work(vm)
     work.up()

@@ -52,6 +52,7 @@ def test_second_host_starts_nothing_and_names_the_first(vm: Vm, backend: str) ->
         work.assert_one_writer_of_all_turns()
 
 
+@pytest.mark.thorough
 def test_second_host_starts_the_session_once_the_first_has_gone(vm: Vm, backend: str) -> None:
     """A container made anew over the volume is such a second host."""
     work = Work(vm, backend)

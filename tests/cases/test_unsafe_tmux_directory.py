@@ -31,6 +31,7 @@ def sockets(line: str) -> list[str]:
     ],
     ids=["open", "searchable", "of another user"],
 )
+@pytest.mark.thorough
 def test_it_is_red_before_a_start_with_the_fix(vm: Vm, line: str, found: str, fix: str) -> None:
     work = Work(vm)
     for verb in ("check", "up"):

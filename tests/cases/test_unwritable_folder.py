@@ -122,6 +122,7 @@ def test_session_whose_turns_could_not_be_kept_is_red_and_not_started(
     assert not (vm.root / "ran").exists()
 
 
+@pytest.mark.thorough
 def test_fix_that_is_printed_mends_it_and_the_conversation_goes_on(vm: Vm, kept: Kept) -> None:
     kept.transcript.chmod(0o444)
     kept.undo.chmod(0o500)

@@ -127,6 +127,7 @@ def test_no_evil_file_is_refused_before_it_runs() -> None:
         assert read_tests(text.replace("NAME", name).encode(), "/d/test_a.py"), name
 
 
+@pytest.mark.thorough
 def test_no_evil_file_passes(vm: Vm, own: Path) -> None:
     for name, text in EVIL.items():
         put(own, name, text.replace("NAME", name))

@@ -161,6 +161,7 @@ def test_no_shape_is_refused_before_it_runs() -> None:
         assert read_tests(f"{TEST}\n{text}\n".replace("NAME", name).encode(), "/d/test_a.py")
 
 
+@pytest.mark.thorough
 def test_no_shape_is_green(vm: Vm, own: Path) -> None:  # noqa: F811
     for name, text in SHAPES.items():
         put(own, name, f"{TEST}\n{text}\n".replace("NAME", name))

@@ -125,8 +125,8 @@ def test_launcher_that_sees_no_process_at_all_touches_nothing(world: World, empt
     assert (0, "running") == (code, entry["state"]), entry
 
 
-@pytest.mark.sampled(2)
 @pytest.mark.parametrize("another_host", [False, True], ids=["container", "host"])
+@pytest.mark.thorough
 def test_place_that_ended_leaves_a_session_that_another_starts_by_itself(
     world: World, another_host: bool
 ) -> None:
@@ -161,7 +161,6 @@ def test_adoption_waits_for_a_session_out_of_sight(vm: Vm) -> None:
 
 
 @pytest.mark.thorough
-@pytest.mark.sampled(1)
 def test_host_that_was_renamed_sees_its_own_session(world: World) -> None:
     here = world.make("one")
     assert 0 == world.vm.run("up", prefix=here.prefix).returncode

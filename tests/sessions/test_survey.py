@@ -60,7 +60,7 @@ def orphaned(vm: Vm, backend: str, child: str) -> int:
     ],
     ids=["in its session", "in a session of its own", "without the mark"],
 )
-@pytest.mark.sampled(1)
+@pytest.mark.thorough
 def test_session_whose_child_outlives_its_leader_is_neither_started_again_nor_called_stopped(
     vm: Vm, backend: str, child: str
 ) -> None:
@@ -265,7 +265,7 @@ os.waitpid(pid, 0)
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can choose a pid")
 @pytest.mark.parametrize("rebooted", [True, False])
-@pytest.mark.sampled(1)
+@pytest.mark.thorough
 def test_stranger_in_a_session_with_a_recycled_pid_is_never_ended(vm: Vm, rebooted: bool) -> None:
     vm.write({"api": ["sleep", "600"]})
     assert {"api": "started"} == states(vm, "up")
@@ -365,6 +365,7 @@ def renamed(vm: Vm, backend: str) -> Vm:
     return vm
 
 
+@pytest.mark.thorough
 def test_session_whose_home_has_another_path_name_runs(renamed: Vm) -> None:
     before = renamed.processes()
     assert {"api": "running"} == states(renamed)

@@ -48,6 +48,7 @@ def refused(vm: Vm, first: Watcher, inventory: Path | None = None) -> str:
     return done.stderr
 
 
+@pytest.mark.thorough
 def test_second_watch_is_refused_and_changes_nothing(vm: Vm, watching: Watching) -> None:
     vm.write(more=LONG, prometheus=str(vm.root / "metrics.prom"))
     first = watching(vm, "--listen")
@@ -197,8 +198,8 @@ def test_what_a_killed_watch_leaves_behind_holds_no_claim(vm: Vm, watching: Watc
     assert second.process.pid == vm.report["keeper"]["pid"]
 
 
-@pytest.mark.sampled(1)
 @pytest.mark.parametrize("removed", ["file", "directory"])
+@pytest.mark.thorough
 def test_claim_that_is_removed_is_made_again(vm: Vm, watching: Watching, removed: str) -> None:
     vm.write(more=LONG)
     first = watching(vm)

@@ -100,6 +100,7 @@ def test_stopped_watch_keeps_nothing(vm: Vm, watching: Watching) -> None:
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root makes control groups here")
 @pytest.mark.skipif(not HIERARCHIES, reason="no hierarchy of control groups is mounted here")
 @pytest.mark.parametrize("name", HIERARCHIES)
+@pytest.mark.thorough
 def test_frozen_watch_keeps_nothing(vm: Vm, watching: Watching, name: str) -> None:
     vm.write(more=LONG)
     watcher = watching(vm)
@@ -142,6 +143,7 @@ def test_slow():
 '''
 
 
+@pytest.mark.thorough
 def test_gate_that_takes_long_lets_nothing_lapse(vm: Vm, watching: Watching) -> None:
     """The report of before is kept while the next gate is at work, as long as nothing changed."""
     own, beside = vm.root / "own", vm.root / "beside"

@@ -212,6 +212,7 @@ def test_clock_that_is_set_back_gives_the_report_a_time_of_its_own(
     assert "green" == watcher.verdict
 
 
+@pytest.mark.thorough
 def test_new_code_on_the_disk_is_what_judges(vm: Vm, watching: Watching) -> None:
     """An upgrade under a running watch: it becomes the new program, as the same process."""
     code = vm.deploy()
@@ -271,8 +272,8 @@ def test_sessions_are_in_the_report_and_left_alone(vm: Vm, watching: Watching) -
     watcher.wait(lambda: [one["state"] for one in vm.report["sessions"]] == ["held"], "it is held")
 
 
-@pytest.mark.sampled(1)
 @pytest.mark.parametrize(("moves", "account"), [(1, "backup"), (2, "primary")])
+@pytest.mark.thorough
 def test_session_that_was_switched_is_seen_where_it_is(
     vm: Vm, watching: Watching, moves: int, account: str
 ) -> None:

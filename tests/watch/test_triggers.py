@@ -93,6 +93,7 @@ def changes(vm: Vm) -> dict[str, Callable[[], object]]:
     }
 
 
+@pytest.mark.thorough
 def test_every_change_is_seen_and_its_end_too(vm: Vm, watcher: Watcher) -> None:
     assert "green" == watcher.verdict
     assert "parts" not in json.loads(vm.report_path.read_text())
