@@ -8,12 +8,14 @@ from __future__ import annotations
 
 import os
 import pwd
+import shlex
 import subprocess
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import Any
 
+from invariants.executable import judge_program
 from invariants.finding import Finding
 from invariants.fixes import set_aside
 from invariants.inventory import Inventory, InventoryError, load
@@ -125,6 +127,47 @@ def install(
     if _has_to_linger(inventory, owner, environ):
         changes.insert(0, Change("run", command=("loginctl", "enable-linger", owner.name)))
     return changes if dry_run else _carry_out(changes)
+
+
+def not_found_at_boot(inventory: Inventory, owner: Owner) -> list[Finding]:
+    """Return why the unit could not start a session's program, by the ``PATH`` that it has.
+
+    That is the one of its manager, or of a drop-in's ``Environment=``; it is hardly ever a login
+    shell's. Empty where systemd does not tell it.
+    """
+    path = _path_of_the_unit(owner)
+    if path is None:
+        return []
+    with home_is(owner.home):
+        found = [judge_program(session, {"PATH": path}) for session in inventory.sessions]
+    return [finding for finding in found if finding is not None]
+
+
+def _path_of_the_unit(owner: Owner) -> str | None:
+    """Ask the manager for its environment, a variable per line, and the unit for its own."""
+    told = _said(owner, "show-environment").splitlines()
+    told.append(_said(owner, "show", "--property=Environment", "--value", _AT_BOOT))
+    words = [word for line in told for word in _words(line)]
+    paths = [word.removeprefix("PATH=") for word in words if word.startswith("PATH=")]
+    return paths[-1] if paths else None
+
+
+def _words(text: str) -> list[str]:
+    try:
+        return shlex.split(text)
+    except ValueError:  # some other variable's $'...'
+        return []
+
+
+def _said(owner: Owner, *arguments: str) -> str:
+    command = ["systemctl", *owner.manager, *arguments]
+    try:
+        done = subprocess.run(
+            command, capture_output=True, text=True, timeout=_SECONDS, check=False
+        )
+    except (OSError, subprocess.TimeoutExpired):
+        return ""
+    return done.stdout if done.returncode == 0 else ""
 
 
 def _has_to_linger(inventory: Inventory, owner: Owner, environ: Mapping[str, str]) -> bool:

@@ -110,15 +110,27 @@ def _on_one_line(finding: Finding) -> str:
 
 
 def install_text(
-    changes: Sequence[Change], refused: Sequence[Finding], dry_run: bool, paint: Painter
+    changes: Sequence[Change],
+    refused: Sequence[Finding],
+    unfit: Sequence[Finding],
+    dry_run: bool,
+    paint: Painter,
 ) -> str:
-    """Return what ``install`` did or would do, or all that is in its way."""
+    """Return what ``install`` did or would do, or all that is in its way.
+
+    *unfit* is what the units would be red of at a boot.
+    """
     if refused:
         blocks = [_indented(finding, paint) for finding in refused]
         blocks.append(f"{paint('refused', _BOLD + _RED)}: {len(refused)} in the way; nothing done")
         return "\n\n".join(blocks) + "\n"
     would = "would " if dry_run else ""
-    return "".join(f"{would}{change}\n" for change in changes) or "nothing to do\n"
+    done = "".join(f"{would}{change}\n" for change in changes) or "nothing to do\n"
+    if not unfit:
+        return done
+    blocks = [_indented(finding, paint) for finding in unfit]
+    red = f"{paint('red', _BOLD + _RED)} at the next boot: {len(unfit)} by the PATH of the units"
+    return f"{done}\n" + "\n\n".join([*blocks, red]) + "\n"
 
 
 def switch_text(done: Switch, inventory: Inventory, paint: Painter) -> str:

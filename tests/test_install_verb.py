@@ -31,6 +31,10 @@ for name; do
     esac
 done
 case "$*" in *is-enabled*|*is-active*) exit 1 ;; esac
+case "$*" in
+    *show-environment) echo LANG=C; echo 'NOTE=$'"'a b'"; cat "$0.path" 2>/dev/null ;;
+    *show*Environment*) echo 'A=1 "B=x y"' "$(cat "$0.drop-in" 2>/dev/null)" ;;
+esac
 [ ! -e "$0.broken" ] || { echo "Failed to connect to bus" >&2; exit 1; }
 """
 """As systemctl(1): of several units, one that is enabled or active is enough for its yes."""
@@ -56,13 +60,17 @@ class Installation:
         calls = Path(f"{self.program}.calls")
         lines = calls.read_text().splitlines() if calls.exists() else []
         calls.unlink(missing_ok=True)
-        return [line for line in lines if " is-" not in line]
+        return [line for line in lines if " is-" not in line and " show" not in line]
 
     def units(self) -> set[str]:
         return {path.name for path in self.folder.glob("*")}
 
     def mark(self, what: str) -> None:
         Path(f"{self.program}.{what}").touch()
+
+    def say(self, what: str, text: str) -> None:
+        """Let systemctl tell a PATH: that of the manager, ``path``, or of a unit, ``drop-in``."""
+        Path(f"{self.program}.{what}").write_text(f"PATH={text}\n")
 
 
 @pytest.fixture
@@ -145,6 +153,28 @@ def test_watch_takes_the_place_of_the_check_timer_and_back(installation: Install
     assert "nothing to do\n" == installation.run("--watch").stdout
     assert 0 == installation.run().returncode
     assert "--user disable --now claude-failover-watch.service" == installation.calls()[0]
+
+
+def test_program_that_the_unit_will_not_find_is_told(installation: Installation) -> None:
+    """A unit has another PATH than a login shell, and at a boot nobody is there to see it."""
+    (installation.vm.root / "own").mkdir()
+    program = installation.vm.root / "own" / "mine"
+    program.write_text("#!/bin/sh\n")
+    program.chmod(0o755)
+    installation.vm.write({"api": ["mine"], "docs": [str(program)]})
+    told = installation.run("--dry-run")  # nothing tells of a PATH: nothing is said
+    assert "red at the next boot" not in told.stdout
+
+    installation.say("path", "/usr/bin:/bin")
+    first = installation.run()
+    assert 0 == first.returncode
+    assert "red at the next boot: 1 by the PATH of the units" in first.stdout
+    assert "no such executable in PATH (/usr/bin:/bin)" in first.stdout
+    document = json.loads(installation.run("--json").stdout)
+    assert ["api"] == [finding["session"] for finding in document["red_at_boot"]]
+
+    installation.say("drop-in", f"{program.parent}:/bin")
+    assert "nothing to do\n" == installation.run().stdout
 
 
 @pytest.mark.parametrize("kind", ["edited", "foreign", "link", "dangling", "directory"])

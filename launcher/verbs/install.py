@@ -31,6 +31,7 @@ def run(call: Call) -> int:
     asked = call.arguments
     owner = units.owner_of(asked.owner, asked.user, call.environ)
     refused: Sequence[Any] = ()
+    unfit: Sequence[Any] = ()
     try:
         if asked.remove:
             changes = units.remove(owner, call.environ, dry_run=asked.dry_run)
@@ -44,18 +45,20 @@ def run(call: Call) -> int:
                 watch=asked.watch,
                 dry_run=asked.dry_run,
             )
+            unfit = units.not_found_at_boot(inventory, owner)
     except units.UnitsRefused as error:
         changes, refused = [], error.findings
 
     def text(paint: Painter) -> str:
         from launcher.render import install_text
 
-        return install_text(changes, refused, asked.dry_run, paint)
+        return install_text(changes, refused, unfit, asked.dry_run, paint)
 
     document = {
         "dry_run": asked.dry_run,
         "changes": [change.as_json() for change in changes],
         "refused": [finding.as_json() for finding in refused],
+        "red_at_boot": [finding.as_json() for finding in unfit],
     }
     call.print(document, text)
     return ExitCode.RED if refused else ExitCode.OK
