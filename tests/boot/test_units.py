@@ -62,6 +62,16 @@ def test_installation_is_idempotent_and_leaves_a_plan_and_an_edited_unit_alone(
 
 
 @EACH_ONCE
+def test_installation_looks_for_programs_with_the_path_of_the_unit(deployed: Deployed) -> None:
+    deployed.prepare()
+    assert "nothing to do\n" == deployed.install()  # the manager's PATH has the stand-in
+    deployed.drop_in("claude-failover.service", "[Service]\nEnvironment=PATH=/usr/bin:/bin\n")
+    told = deployed.install()
+    assert "no such executable in PATH (/usr/bin:/bin)" in told
+    assert "red at the next boot: 2 by the PATH of the units" in told
+
+
+@EACH_ONCE
 def test_timer_keeps_the_report_young_and_a_link_that_breaks_turns_it_red(
     deployed: Deployed,
 ) -> None:
