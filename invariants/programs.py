@@ -140,6 +140,29 @@ def keeps_turns(session: Session) -> bool:
     return runs_claude(session) or has_conversation(session)
 
 
+_HOME = re.compile(r"""(^|[\s;&|("'])(CLAUDE_CONFIG_DIR=|unset\s.*\bCLAUDE_CONFIG_DIR\b)""")
+_UNSET = re.compile(r"(-u|--unset=)?CLAUDE_CONFIG_DIR")
+_EMPTY = ("-", "-i", "--ignore-environment")
+
+
+def other_homes(session: Session) -> Iterator[tuple[int, str]]:
+    """Yield the words of a command that give its program another home, with their index.
+
+    They are looked for in front of a `claude`, with env(1) and in what a shell is to run. What a
+    script does by itself is not seen.
+
+    >>> list(other_homes(Session("api", "a", "/", ("env", "CLAUDE_CONFIG_DIR=/x", "claude"))))
+    [(1, 'CLAUDE_CONFIG_DIR=/x')]
+    """
+    of_env = os.path.basename(session.command[0]) == "env"
+    for index, word in enumerate(session.command):
+        if os.path.basename(word) == "claude":
+            return
+        is_taken_away = of_env and (word in _EMPTY or _UNSET.fullmatch(word))
+        if _HOME.search(word) or is_taken_away:
+            yield index, word
+
+
 _CHOICE = re.compile(
     r"-[a-z]*[cr]|--(continue|resume|session-id|fork-session|from-pr|teleport)(=.*)?"
 )

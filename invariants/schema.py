@@ -14,7 +14,7 @@ from invariants.finding import shown
 from invariants.limits import limits
 from invariants.links import REQUIRED_SHARED
 from invariants.model import Account, Demands, Inventory, Link, Session, Settings, Watch
-from invariants.programs import has_conversation, own_choices
+from invariants.programs import has_conversation, other_homes, own_choices
 
 BACKENDS = ("auto", "tmux", "process", "systemd")
 RESTARTS = ("no", "on-failure")
@@ -205,6 +205,7 @@ def _sessions(top: Table, paths: _Paths, known: set[str], backend: object) -> tu
                 agent_view=agent_view,
             )
             _refuse_choices(table, session)
+            _refuse_homes(table, session)
             sessions.append(session)
     return tuple(sessions)
 
@@ -248,6 +249,13 @@ def _refuse_choices(table: Table, session: Session) -> None:
         for index, word in own_choices(session):
             fix = 'leave it out, or set conversation = "off", or to the id that is meant'
             table.problem(f"command[{index}]", f"{word!r} chooses a conversation itself: {fix}")
+
+
+def _refuse_homes(table: Table, session: Session) -> None:
+    """Refuse a command that gives its program another home than its account's."""
+    for index, word in other_homes(session):
+        fix = "leave it out: the launcher names the home of the account, wherever it is switched to"
+        table.problem(f"command[{index}]", f"{word!r} changes CLAUDE_CONFIG_DIR: {fix}")
 
 
 def _settings(table: Table, paths: _Paths, claims: list[Claim]) -> Settings:

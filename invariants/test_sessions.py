@@ -15,7 +15,7 @@ from invariants.programs import (
     manager_answers,
     manager_directory,
 )
-from invariants.sessions import judge_directory
+from invariants.sessions import judge_directory, judge_terminal
 from invariants.sockets import judge_sockets
 from invariants.vm import Broken, Vm
 
@@ -62,12 +62,13 @@ def test_session_folder_is_writable(session: Session, vm: Vm) -> None:
     vm.expose(judge_folders(session, vm.inventory, broken))
 
 
-def test_session_backend_is_there(backend: str) -> None:
+def test_session_backend_is_there(backend: str, vm: Vm) -> None:
     """What keeps the sessions is there, or none of them could be started.
 
-    Why: without tmux a session could not be attached to. It starts no server where others could
-    reach the directory of its sockets.
-    Source: what each backend starts, invariants/programs.py; measured with tmux 3.3.
+    Why: without tmux a session has no terminal, and Claude Code without `-p` ends within seconds.
+    No server is started where others could reach the directory of its sockets.
+    Source: what each backend starts, invariants/programs.py; measured with tmux 3.3 and four
+    versions of Claude Code.
     To do: install it, let the manager run, or choose `backend = "auto"`.
     """
     for program in BACKEND_PROGRAMS[backend]:
@@ -81,6 +82,8 @@ def test_session_backend_is_there(backend: str) -> None:
                     fix=f'install {program}, or set backend = "auto" in the inventory',
                 )
             )
+    if backend == "process" and vm.inventory.settings.backend == "auto":
+        vm.expose(judge_terminal(vm.inventory.sessions))
     uid = os.geteuid()
     if "tmux" in BACKEND_PROGRAMS[backend] and (unsafe := judge_sockets(uid)) is not None:
         raise Broken(unsafe)

@@ -221,6 +221,11 @@ _SESSION_CHECK = {
         "tmux would start no server, so that no session could be started.",
         "Paste the fix that check prints; what is another user's takes root.",
     ),
+    "no-terminal": (
+        'tmux is not installed, and backend = "auto" would run sessions without a terminal.',
+        "Claude Code without `-p` ends within seconds there, after it was called started.",
+        "Install tmux.",
+    ),
     "no-manager": (
         "No systemd manager answers that could keep the sessions.",
         "None of them could be started.",

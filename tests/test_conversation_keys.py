@@ -48,6 +48,39 @@ def test_command_that_chooses_a_conversation_is_refused(word: str) -> None:
     assert [] == problems(document)
 
 
+@pytest.mark.parametrize(
+    ("index", "command"),
+    [
+        (1, ["env", "CLAUDE_CONFIG_DIR=/other", "claude"]),
+        (2, ["/usr/bin/env", "A=1", "CLAUDE_CONFIG_DIR=/other", "claude"]),
+        (1, ["env", "-uCLAUDE_CONFIG_DIR", "claude"]),
+        (2, ["env", "--unset", "CLAUDE_CONFIG_DIR", "claude"]),
+        (1, ["env", "-i", "claude"]),
+        (2, ["sh", "-c", "cd x && CLAUDE_CONFIG_DIR=/other exec claude"]),
+        (2, ["bash", "-lc", "unset A CLAUDE_CONFIG_DIR; claude"]),
+        (2, ["sh", "-c", 'export "CLAUDE_CONFIG_DIR=$HOME/.claude"; claude']),
+    ],
+)
+def test_command_that_changes_the_home_is_refused(index: int, command: list[str]) -> None:
+    """Its sessions would be another account's, and after a switch too."""
+    (wrong,) = problems(changed("sessions[0].command", command))
+    said = f"sessions[0].command[{index}]: {command[index]!r} changes CLAUDE_CONFIG_DIR: leave it"
+    assert wrong.startswith(said)
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        ["claude", "explain CLAUDE_CONFIG_DIR=/x"],
+        ["env", "A=1", "claude", "-i", "CLAUDE_CONFIG_DIR=/x"],
+        ["sh", "-c", 'test -d "$CLAUDE_CONFIG_DIR" && exec claude'],
+        ["sh", "-c", "MY_CLAUDE_CONFIG_DIR=/x claude"],
+    ],
+)
+def test_command_that_only_reads_the_home_is_left_alone(command: list[str]) -> None:
+    assert [] == problems(changed("sessions[0].command", command))
+
+
 @pytest.mark.parametrize("command", [["claude", "--", "-c"], ["sh", "-c", "claude"], ["-c"]])
 def test_command_of_another_kind_is_left_alone(command: list[str]) -> None:
     assert [] == problems(changed("sessions[0].command", command))

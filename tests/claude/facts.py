@@ -32,6 +32,7 @@ PROCESS: Mapping[str, tuple[Value, Value, Value, Value]] = {
     "notes itself in `sessions/PID.json`": (True, True, True, False),
     "the note of `-p` has a `status`": (True, False, False, False),
     "`/proc/PID/cmdline` has the arguments": (True, True, True, False),
+    "without a terminal, and without `-p`": ("ends", "ends", "ends", "ends"),
     "sign of the prompt": ("❯", "❯", "❯", ">"),
     "exit code at SIGHUP, with `-p`": (129, 129, 129, -1),
     "prompt of an answer that a signal cut is kept": (True, True, True, False),

@@ -6,6 +6,7 @@ import json
 import os
 import re
 import signal
+import subprocess
 import threading
 from contextlib import suppress
 from pathlib import Path
@@ -150,6 +151,19 @@ def answer_in(turns: list[dict[str, Any]], fact: Value) -> str:
     if turn.get("isAbortedMidStream") is True:
         return "kept, marked"
     return SELDOM if fact == SELDOM else "kept, unmarked"
+
+
+def test_without_a_terminal_it_ends(claude: Cli, known: Known) -> None:
+    done = subprocess.run(
+        [claude.program],
+        cwd=claude.directory,
+        env=claude.environ("primary"),
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        check=False,
+        timeout=CALM,
+    )
+    known.hold("without a terminal, and without `-p`", "ends" if done.returncode == 1 else "lives")
 
 
 @pytest.mark.parametrize("where", ["foreground", "background"])
