@@ -222,7 +222,7 @@ _SESSION_CHECK = {
         "Paste the fix that check prints; what is another user's takes root.",
     ),
     "no-terminal": (
-        'tmux is not installed, and backend = "auto" would run sessions without a terminal.',
+        'Without tmux, backend = "auto" would run sessions without a terminal.',
         "Claude Code without `-p` ends within seconds there, after it was called started.",
         "Install tmux.",
     ),
