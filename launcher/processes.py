@@ -147,6 +147,14 @@ def shares_pids(pid: int) -> bool:
     return all(len(line.split()) == 2 for line in lines)
 
 
+def shares_mounts(pid: int) -> bool:
+    """Tell whether the process *pid* sees the files of this one; no, where that is not shown."""
+    try:
+        return os.path.samefile(f"/proc/{pid}/ns/mnt", "/proc/self/ns/mnt")
+    except OSError:
+        return False
+
+
 class Table:
     """All processes that run at one moment, zombies and the launcher itself left out.
 

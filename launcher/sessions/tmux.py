@@ -22,7 +22,7 @@ from typing import Any
 from invariants.finding import quoted
 from invariants.programs import socket_directory
 from launcher.errors import Unavailable
-from launcher.processes import Process, identify, shares_pids
+from launcher.processes import Process, identify, shares_mounts, shares_pids
 from launcher.sessions import Kept, Start, died, last_lines
 from launcher.sessions.environment import KEPT_BACK
 from launcher.sessions.process import ending
@@ -84,6 +84,7 @@ class TmuxBackend:
         # What the server has, every later session has too: nothing of one start's own.
         self._environ = {name: value for name, value in environ.items() if name in _OF_THE_USER}
         self._panes: dict[int, str] = {}
+        self._clients: dict[int, str] = {}  # what is called, by the server's pid
         self._prepared = False
 
     @property
@@ -105,7 +106,9 @@ class TmuxBackend:
         while True:
             rows = self._rows()
             hidden = bool(rows) and self.is_out_of_sight()
-            kept = [self._hidden(row) if hidden else self._pane(row) for row in rows]
+            client = self._named_client() if rows else ""
+            seen = self._hidden if hidden else self._pane
+            kept = [seen(row, client) for row in rows]
             if hidden or monotonic() > until or all(one.alive or one.ending for one in kept):
                 return kept
             with suppress(ProcessLookupError):
@@ -237,7 +240,7 @@ class TmuxBackend:
         if status != 0:
             raise Unavailable(f"tmux starts no server: {error or ending(status)}")
 
-    def _pane(self, row: list[str]) -> Kept:
+    def _pane(self, row: list[str], client: str) -> Kept:
         session, account, home, pid, status, number, pane, owner, _ = row
         self._panes[int(pid)] = pane
         how = f"-{number}" if number else status
@@ -252,13 +255,13 @@ class TmuxBackend:
             backend=self.name,
             process=process,
             alive=alive,
-            where=quoted("tmux", "-S", self.socket, "attach", "-t", owner),
+            where=quoted(client, "-S", self.socket, "attach", "-t", owner),
             ending=ending(int(how)) if how and not alive else None,
         )
 
-    def _hidden(self, row: list[str]) -> Kept:
+    def _hidden(self, row: list[str], client: str) -> Kept:
         """Return a pane of a server whose processes are not seen here: its word is all there is."""
-        kept = self._pane([*row[:3], "-1", *row[4:]])
+        kept = self._pane([*row[:3], "-1", *row[4:]], client)
         return kept._replace(hidden=kept.ending is None)
 
     def bring_back(self, server: Process) -> None:
@@ -310,6 +313,26 @@ class TmuxBackend:
             credentials = client.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _UCRED.size)
             return int(_UCRED.unpack(credentials)[0])
 
+    def _client(self) -> str | None:
+        """Return tmux's program: that of the server itself, where it is of another version.
+
+        A server lives on while its program is upgraded, and a client of another version may wait
+        for an answer for ever (3.3a for a server of 3.1c, measured).
+        """
+        pid = self.server()
+        if not pid or self._program is None:
+            return self._program
+        if pid not in self._clients:
+            own = f"/proc/{pid}/exe"
+            is_other = shares_mounts(pid) and _is_other(own, self._program, self._environ)
+            self._clients[pid] = own if is_other else self._program
+        return self._clients[pid]
+
+    def _named_client(self) -> str:
+        """Return the program to attach with, as a person calls it."""
+        program = self._client()
+        return "tmux" if program is None or program == self._program else program
+
     def _ask(self, *question: str) -> tuple[int, str, str]:
         """Call tmux for what changes nothing.
 
@@ -327,11 +350,12 @@ class TmuxBackend:
 
         from plumbum import CommandNotFound, local  # as dear as six checks: not before the verdict
 
-        if self._program is None:
+        program = self._client()
+        if program is None:
             raise Unavailable(f"a tmux server runs ({self.socket}), but tmux is not in PATH")
         try:
             options = ["-u", "-L", self.label, "-f", os.devnull, *(["-N"] if self._only else [])]
-            command = local[self._program][options, arguments]
+            command = local[program][options, arguments]
             with local.env():
                 local.env.clear()
                 local.env.update(environ or self._environ)
@@ -346,8 +370,42 @@ class TmuxBackend:
             process.wait()
             process.stdout.close()
             process.stderr.close()
-            raise Unavailable(f"tmux gave no answer within {_SECONDS:g} s") from None
+            words = f"{program} gave no answer within {_SECONDS:g} s"
+            raise Unavailable(f"{words} for the server at {self.socket}") from None
         return process.returncode, output.decode(errors="replace"), error.decode().strip()
+
+
+def _is_other(own: str, program: str, environ: Mapping[str, str]) -> bool:
+    """Tell whether a server's *own* program is of another version than *program*."""
+    try:
+        if os.path.samefile(own, program):
+            return False
+    except OSError:
+        return False
+    versions = [_version(path, environ) for path in (own, program)]
+    return None not in versions and versions[0] != versions[1]
+
+
+def _version(program: str, environ: Mapping[str, str]) -> str | None:
+    """Return the version that *program* tells by ``-V``, which asks no server; None if it does not.
+
+    In front of it stands the name that it was called by.
+    """
+    import subprocess
+
+    try:
+        done = subprocess.run(
+            [program, "-V"],
+            env=dict(environ),
+            cwd="/",
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            timeout=_SECONDS,
+            check=False,
+        )
+    except (OSError, subprocess.TimeoutExpired):
+        return None
+    return done.stdout.decode(errors="replace").strip().rpartition(" ")[2] or None
 
 
 def server_label(state: str, only: str | None = None) -> str:

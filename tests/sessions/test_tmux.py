@@ -301,6 +301,28 @@ def test_nothing_is_started_where_tmux_is_gone_but_its_server_runs(keeper: Keepe
     assert 1 == len(keeper.witnesses())
 
 
+def test_server_whose_program_was_upgraded_is_asked_by_its_own(
+    keeper: Keeper, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A client of another version may wait for an answer for ever."""
+    keeper.start("work")
+    keeper.seen()
+    server = keeper.tmux("display-message", "-p", "#{pid}").strip()
+    upgraded = keeper.vm.root / "bin" / "tmux"
+    upgraded.parent.mkdir(exist_ok=True)
+    upgraded.write_text("#!/bin/sh\ncase $1 in -V) echo tmux 99 ;; *) exec sleep 600 ;; esac\n")
+    upgraded.chmod(0o755)
+    path = f"{upgraded.parent}:{keeper.environ['PATH']}"
+    monkeypatch.setitem(keeper.environ, "PATH", path)
+    monkeypatch.setattr("launcher.sessions.tmux._SECONDS", 2.0)
+    later = keeper.another_backend()
+    (kept,) = later.kept()
+    assert kept.alive
+    assert f"/proc/{server}/exe" in kept.where
+    keeper.inventory("work")
+    assert [("work", "stopped")] == keeper.down()
+
+
 def test_server_ends_with_its_last_session(keeper: Keeper) -> None:
     keeper.inventory("first", "second")
     keeper.start("first")
