@@ -1,5 +1,6 @@
 """The entry point: ``launcher``, the same as ``python -m launcher``."""
 
+import signal
 import sys
 
 
@@ -11,6 +12,8 @@ def main() -> int:
         open_standard_descriptors()
         words = sys.argv[1:]
         child = early(words)
+        # Who ignores it hands that down: no child's exit status could be waited for then.
+        signal.signal(signal.SIGCHLD, signal.SIG_DFL)
         try:
             from launcher.cli import main as run
 

@@ -206,6 +206,7 @@ def main(arguments: list[str]) -> int:
 
     *arguments* are those of :func:`run` but for plugins, and the site directories.
     """
+    signal.signal(signal.SIGCHLD, signal.SIG_DFL)  # as in the launcher: it may have been ignored
     root, given, document, current, *sites = arguments
     descriptors = (int(given), int(document), int(current))
     keep_only(descriptors)

@@ -45,11 +45,11 @@ def run(vm: Vm, site: Path, program: str, *arguments: str) -> subprocess.Complet
 
 
 @pytest.mark.thorough
-def test_wheel_installs_two_packages_and_nothing_else(site: Path) -> None:
+def test_wheel_installs_two_packages_and_the_command(site: Path) -> None:
     (info,) = site.glob("claude_failover-*.dist-info")
     files = [line.split(",")[0] for line in (info / "RECORD").read_text().splitlines()]
     inside = {Path(file).parts[0] for file in files if not file.startswith("..")}
-    assert {"invariants", "launcher", info.name} == inside
+    assert {"invariants", "launcher", "claude_failover.py", info.name} == inside
     assert ["../../../bin/launcher"] == [file for file in files if file.startswith("..")]
 
 
