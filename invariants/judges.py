@@ -15,7 +15,7 @@ from invariants.parity import Parity
 from invariants.places import Places
 from invariants.retention import Retention
 from invariants.single_writer import judge_writers
-from invariants.strays import judge_strays
+from invariants.strays import Strays, judge_strays
 from invariants.targets import Targets
 
 
@@ -87,7 +87,7 @@ class Judges:
         return judge_writers([account for account in accounts if self.reachable(account)])
 
     @cached_property
-    def strays(self) -> Finding | None:
+    def strays(self) -> Strays:
         """What is wrong with homes that the inventory does not name."""
         user_home = os.path.expanduser("~")
         return judge_strays(self.inventory.accounts, self.inventory.links, user_home)

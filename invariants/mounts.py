@@ -4,11 +4,18 @@ from __future__ import annotations
 
 import os
 import re
+import select
+import signal
+from collections.abc import Callable, Iterable
+from time import monotonic
 
 from invariants.places import is_below
 
 TABLE = "/proc/self/mountinfo"
 FSTAB = "/etc/fstab"
+_REMOTE = re.compile(rb"fuse|nfs|cifs|smb|9p|ceph|gluster|lustre|afs|autofs|davfs|beegfs|gpfs")
+"""How the names of file systems begin for which another machine or a process has to answer."""
+
 _OCTAL = re.compile(rb"\\([0-7]{3})")
 _MOUNT_POINT = 4
 
@@ -40,6 +47,51 @@ def unmounted(path: str) -> str | None:
     except OSError:
         return None
     return next((point for point in named if os.path.realpath(point) not in mounted), None)
+
+
+def remote_points() -> frozenset[str]:
+    """Return the mount points of file systems that may never answer; none if that is not told."""
+    try:
+        with open(TABLE, "rb") as file:
+            return frozenset(
+                mount_point(line) for line in file if _REMOTE.match(line.partition(b" - ")[2])
+            )
+    except OSError:
+        return frozenset()
+
+
+def asked(
+    question: Callable[[str], int], paths: Iterable[str], seconds: float
+) -> dict[str, int | None]:
+    """Return the answer to *question*, 0 to 127, for each of *paths*, or None.
+
+    Each is asked in a process of its own. Where that has not ended after *seconds*, it is killed,
+    and left to itself if it cannot die.
+    """
+    children = {path: _asking(question, path) for path in paths}
+    until = monotonic() + seconds
+    answers: dict[str, int | None] = {}
+    for path, pid in children.items():
+        descriptor = os.pidfd_open(pid)
+        ended, _, _ = select.select([descriptor], [], [], max(0.0, until - monotonic()))
+        os.close(descriptor)
+        if not ended:
+            os.kill(pid, signal.SIGKILL)
+        status = os.waitpid(pid, 0 if ended else os.WNOHANG)[1]
+        answers[path] = os.waitstatus_to_exitcode(status) if ended else None
+    return answers
+
+
+def _asking(question: Callable[[str], int], path: str) -> int:
+    pid = os.fork()
+    if pid == 0:
+        answer = 127
+        try:
+            os.closerange(0, os.sysconf("SC_OPEN_MAX"))
+            answer = question(path)
+        finally:
+            os._exit(answer)
+    return pid
 
 
 def _named(line: bytes) -> str | None:

@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import os
 import stat
-from collections.abc import Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, NamedTuple
 
 from invariants.finding import Finding
+from invariants.fixes import look
 from invariants.inputs import Input, Part
 from invariants.model import Account, Inventory, Link
+from invariants.mounts import asked, remote_points
+from invariants.places import is_below
 
 if TYPE_CHECKING:
     from invariants.judges import Judges
+    from invariants.warning import Warned
 
 INVARIANT = "no_home_is_left_out"
 _LISTED = 3
@@ -28,6 +32,8 @@ _MARKS = (
 """What Claude Code makes in a home, and hardly anything else beside a directory `projects`."""
 
 _Id = tuple[int, int]
+_STRAY, _UNREADABLE = 1, 2
+_PATIENCE = 0.3  # seconds; a watch waits as long after each change where something hangs
 
 
 def inputs(inventory: Inventory, environ: Mapping[str, str]) -> Iterator[Input]:
@@ -45,7 +51,7 @@ def inputs(inventory: Inventory, environ: Mapping[str, str]) -> Iterator[Input]:
         yield Input(link.target)
     yield Input(user_home, part, names=True)
     known = {_identity(account.home) for account in accounts}
-    for path in dict.fromkeys(_candidates(accounts, user_home)):
+    for path in dict.fromkeys(_candidates(accounts, user_home)[0]):
         if _identity(path) in known:
             continue
         projects = os.path.join(path, "projects")
@@ -56,55 +62,104 @@ def inputs(inventory: Inventory, environ: Mapping[str, str]) -> Iterator[Input]:
 
 
 def _strays(judges: Judges) -> object:
-    return judges.strays
+    return judges.strays.finding
 
 
-def judge_strays(
-    accounts: Sequence[Account], links: Sequence[Link], user_home: str
-) -> Finding | None:
-    """Return the user's homes of Claude Code beside the configured ones, or None.
+class Strays(NamedTuple):
+    """What is wrong with homes that no account has, and which mounts did not answer."""
+
+    finding: Finding | None
+    silent: tuple[str, ...] = ()
+
+
+def judge_strays(accounts: Sequence[Account], links: Sequence[Link], user_home: str) -> Strays:
+    """Return the user's homes of Claude Code beside the configured ones.
 
     Looked at are the directories beside each configured home, and what is called ``.claude…``
     in *user_home*. A stray has a real directory `projects` that is not empty and no target, and
-    something else that Claude Code makes. What belongs to another user is not looked into.
+    something else that Claude Code makes. What belongs to another user is not looked into. What
+    another machine or a process has to answer for has a moment for it.
     """
     known = {identity for account in accounts if (identity := _identity(account.home))}
-    strays: list[str] = []
-    unreadable: list[str] = []
-    seen: set[_Id] = set()
-    for path in _candidates(accounts, user_home):
-        identity = _identity(path)
-        if identity is None or identity in known or identity in seen:
-            continue
-        seen.add(identity)
-        try:
-            if _is_stray(path, links):
-                strays.append(path)
-        except OSError:
-            if _is_ones_own(path):
-                unreadable.append(path)
-    if strays:
-        return _finding("stray", strays)
-    return _finding("unreadable", unreadable) if unreadable else None
+    paths, remote = _candidates(accounts, user_home)
+    found = {path: _looked(path, known, links) for path in paths}
+    answers = asked(lambda path: _looked(path, known, links)[1], remote, _PATIENCE)
+    found |= {path: (None, answer) for path, answer in answers.items() if answer is not None}
+    silent = tuple(sorted({remote[path] for path, answer in answers.items() if answer is None}))
+    for wrong, state in ((_STRAY, "stray"), (_UNREADABLE, "unreadable")):
+        places = {identity or path: path for path, (identity, one) in found.items() if one == wrong}
+        if places:
+            return Strays(_finding(state, list(places.values())), silent)
+    return Strays(None, silent)
 
 
-def _candidates(accounts: Sequence[Account], user_home: str) -> Iterator[str]:
-    beside = dict.fromkeys(os.path.dirname(account.home) for account in accounts)
-    for directory in beside:
-        yield from _directories(directory, "")
-    if user_home not in beside:
-        yield from _directories(user_home, ".claude")
+def warn_of_silence(points: Iterable[str], warn: Callable[[Warned], None]) -> None:
+    """Warn of mounts that do not answer: whether they are homes is not known."""
+    from invariants.warning import Warned  # no check needs it where all is right
+
+    for point in points:
+        found = f"{point} does not answer: whether it is a home was not looked at"
+        note = "unmount what hangs, or switch this off with the reason"
+        warn(Warned(INVARIANT, found, look("findmnt", point, note=note)))
 
 
-def _directories(directory: str, prefix: str) -> Iterator[str]:
+def _looked(path: str, known: Collection[_Id], links: Sequence[Link]) -> tuple[_Id | None, int]:
+    """Return what is at *path*, and whether that is a home that the inventory leaves out."""
+    identity = _identity(path)
+    if identity is None or identity in known:
+        return identity, 0
+    try:
+        return identity, _STRAY if _is_stray(path, links) else 0
+    except OSError:
+        return identity, _UNREADABLE if _is_ones_own(path) else 0
+
+
+def _candidates(accounts: Sequence[Account], user_home: str) -> tuple[list[str], dict[str, str]]:
+    """Return the directories that may be homes, and what may not answer, by its path the mount."""
+    paths: list[str] = []
+    remote: dict[str, str] = {}
+    points = remote_points()
+    homes = [account.home for account in accounts]
+    prefixes = dict.fromkeys(map(os.path.dirname, homes), "")
+    prefixes.setdefault(user_home, ".claude")
+    for directory, prefix in prefixes.items():
+        for entry in _entries(directory, prefix):
+            point = None if entry.path in homes else _on_the_way(entry, directory, points)
+            if point is not None:
+                remote[entry.path] = point
+            elif _is_directory(entry):
+                paths.append(entry.path)
+    return paths, remote
+
+
+def _entries(directory: str, prefix: str) -> list[os.DirEntry[str]]:
     try:
         with os.scandir(directory) as entries:
-            paths = [
-                entry.path for entry in entries if entry.name.startswith(prefix) and entry.is_dir()
-            ]
+            found = [entry for entry in entries if entry.name.startswith(prefix)]
     except OSError:  # nothing to be found there, for Claude Code either
-        return
-    yield from sorted(paths)
+        return []
+    return sorted(found, key=lambda entry: entry.name)
+
+
+def _is_directory(entry: os.DirEntry[str]) -> bool:
+    try:
+        return entry.is_dir()
+    except OSError:  # a loop of symlinks
+        return False
+
+
+def _on_the_way(entry: os.DirEntry[str], directory: str, points: Collection[str]) -> str | None:
+    """Return the mount point that whoever looks at *entry* comes to, if it is one of *points*.
+
+    One that the *directory* itself lies on was passed already.
+    """
+    if not points:
+        return None
+    path = entry.path
+    if entry.is_symlink():
+        path = os.path.normpath(os.path.join(directory, os.readlink(path)))
+    passed = (one for one in points if is_below(path, one) and not is_below(directory, one))
+    return next(passed, None)
 
 
 def _is_stray(path: str, links: Sequence[Link]) -> bool:

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
 
+from invariants import mounts, strays
 from invariants.finding import Finding
 from invariants.model import Account, Link
 from invariants.strays import judge_strays
+from invariants.warning import Warned
 from tests.vm import CHECKOUT, UNPRIVILEGED
 
 
@@ -34,7 +39,8 @@ class Place:
         return path
 
     def judge(self) -> Finding | None:
-        return judge_strays([Account("primary", str(self.home))], self.links, str(self.user))
+        account = Account("primary", str(self.home))
+        return judge_strays([account], self.links, str(self.user)).finding
 
 
 @pytest.fixture
@@ -95,7 +101,7 @@ def test_what_cannot_be_read_is_told_apart(place: Place) -> None:
     stray.chmod(0)
     program = (
         "import sys; from invariants.strays import *; from invariants.model import *;"
-        "print(judge_strays([Account('a', sys.argv[1])], [], sys.argv[2]))"
+        "print(judge_strays([Account('a', sys.argv[1])], [], sys.argv[2]).finding)"
     )
     done = subprocess.run(
         [*UNPRIVILEGED, sys.executable, "-c", program, str(place.home), str(place.user)],
@@ -107,3 +113,51 @@ def test_what_cannot_be_read_is_told_apart(place: Place) -> None:
     stray.chmod(0o700)
 
     assert f"  found     unreadable: {stray}\n" in done.stdout
+
+
+def test_mount_that_does_not_answer_is_named_and_passed_over(
+    place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Say a share that nobody serves any more: whoever looks at it waits for ever."""
+    hung, other = place.claude(place.homes / "hung"), place.claude(place.homes / "other")
+    (place.homes / "a-link").symlink_to(hung)
+    monkeypatch.setattr(strays, "remote_points", lambda: frozenset({str(hung)}))
+    look = strays._is_stray
+
+    def waits(path: str, links: Sequence[Link]) -> bool:
+        if os.path.realpath(path) == str(hung):
+            signal.pause()
+        return look(path, links)
+
+    monkeypatch.setattr(strays, "_is_stray", waits)
+    account = Account("primary", str(place.home))
+    judged = judge_strays([account], place.links, str(place.user))
+    assert (str(hung),) == judged.silent
+    assert judged.finding is not None
+    assert f"conversations of their own in {other}" == judged.finding.found
+    warned: list[Warned] = []
+    strays.warn_of_silence(judged.silent, warned.append)
+    assert [f"{hung} does not answer: whether it is a home was not looked at"] == [
+        one.found for one in warned
+    ]
+
+
+def test_home_on_a_mount_that_answers_is_a_stray_like_any_other(
+    place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    mounted = place.claude(place.homes / "mounted")
+    monkeypatch.setattr(strays, "remote_points", lambda: frozenset({str(mounted), "/"}))
+    finding = place.judge()
+    assert finding is not None
+    assert f"conversations of their own in {mounted}" == finding.found
+
+
+def test_mounts_that_another_machine_answers_for_are_told_from_the_rest(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    kinds = {"ext4": 0, "tmpfs": 0, "fuse.sshfs": 1, "fuseblk": 1, "nfs4": 1, "cifs": 1, "9p": 1}
+    lines = [f"36 35 0:1 / /mnt/{kind} rw,nodev shared:1 - {kind} x rw\n" for kind in kinds]
+    table = tmp_path / "mountinfo"
+    table.write_text("".join(lines))
+    monkeypatch.setattr(mounts, "TABLE", str(table))
+    assert {f"/mnt/{kind}" for kind in kinds if kinds[kind]} == mounts.remote_points()
