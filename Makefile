@@ -1,4 +1,4 @@
-# People start here. Each target sets up what it needs: Python 3.11+ and make are enough.
+# People start here: `make help` lists the targets. Each sets up what it needs: Python 3.11+ and make are enough.
 PYTHON ?= python3
 VENV ?= .venv
 BIN = $(abspath $(VENV))/bin
@@ -12,7 +12,10 @@ PYTHONS ?= python3.11 python3.12 python3.13
 export PIP_CONSTRAINT ?= $(CURDIR)/constraints.txt
 export PIP_BUILD_CONSTRAINT ?= $(CURDIR)/constraints.txt
 
-.PHONY: run test thorough boot rollout claude claude-next claude-docs page constraints lint coverage mutation faults soak hearing interleavings bench bench-docs wheel clean
+.PHONY: help run test thorough boot rollout claude claude-next claude-docs page constraints lint coverage mutation faults soak hearing interleavings bench bench-docs wheel clean
+
+help:  ## what there is to make, a line each
+	@sed -n 's/^\([a-z-]*\):.*  ## \(.*\)/\1\t\2/p' $(firstword $(MAKEFILE_LIST)) | expand -t 16
 
 run: $(VENV)/.installed  ## the main job on the bundled example
 	examples/run $(BIN)
