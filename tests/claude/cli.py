@@ -113,10 +113,17 @@ class Cli:
         """Run the launcher to its end, in the environment for it."""
         return self.vm.run(*arguments, environ=self.environ_of_launcher, timeout=2 * CALM, **popen)
 
-    def keep(self, prompt: str, *, session: str = "work") -> None:
+    def keep(
+        self,
+        prompt: str,
+        *options: str,
+        session: str = "work",
+        allowed: Sequence[str] = _ALLOWED,
+    ) -> None:
         """Write an inventory with a session of the launcher's that says *prompt* at each start."""
         # 2.1.331 would ask a server whether a command is safe, and the stub is none.
-        command = [str(self.program), prompt, "--permission-mode", "default", *_ALLOWED]
+        mode = ("--permission-mode", "default")
+        command = [str(self.program), prompt, *mode, *options, *allowed]
         self.vm.write(
             {session: command}, backend="tmux", settle=0.2, directory=self.directory, timeout=60
         )
@@ -126,11 +133,15 @@ class Cli:
         return Pane(self.vm.tmux_socket, session, self.environ("primary"))
 
     def start(
-        self, account: str, *arguments: str, prefix: Sequence[str] = ()
+        self,
+        account: str,
+        *arguments: str,
+        prefix: Sequence[str] = (),
+        allowed: Sequence[str] = _ALLOWED,
     ) -> subprocess.Popen[str]:
         """Start ``claude -p`` with *arguments*, after the words of *prefix*."""
         return subprocess.Popen(
-            [*prefix, str(self.program), "-p", *arguments, *_ALLOWED],
+            [*prefix, str(self.program), "-p", *arguments, *allowed],
             cwd=self.directory,
             env=self.environ(account),
             stdin=subprocess.DEVNULL,
@@ -140,10 +151,14 @@ class Cli:
         )
 
     def run(
-        self, account: str, *arguments: str, prefix: Sequence[str] = ()
+        self,
+        account: str,
+        *arguments: str,
+        prefix: Sequence[str] = (),
+        allowed: Sequence[str] = _ALLOWED,
     ) -> subprocess.CompletedProcess[str]:
         """Run ``claude -p`` to its end."""
-        with self.start(account, *arguments, prefix=prefix) as process:
+        with self.start(account, *arguments, prefix=prefix, allowed=allowed) as process:
             output, error = process.communicate(timeout=CALM)
         return subprocess.CompletedProcess(process.args, process.returncode, output, error)
 

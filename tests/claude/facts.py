@@ -100,6 +100,51 @@ MANAGED: Mapping[str, tuple[Value, Value, Value, Value]] = {
 }
 """What the machine's managed settings, in ``/etc/claude-code``, do to a start."""
 
+_OF_TWO = ("the last", "the last", "the first", "the first")
+SETTINGS: Mapping[str, tuple[Value, Value, Value, Value]] = {
+    "two `--settings`: whose `permissions` count": _OF_TWO,
+    "two `--settings`: whose `hooks` run": _OF_TWO,
+    "two `--settings`: whose `statusLine` is shown": _OF_TWO,
+    "one beside home, project, local, managed: whose `permissions.allow` count": (
+        *("all", "all", "all", "all"),
+    ),
+    "the same: whose `hooks` run": ("all", "all", "all", "all"),
+    "the same: whose `statusLine` is shown": ("managed", "managed", "managed", "managed"),
+    "the same without managed: whose `statusLine` is shown": (
+        *("the option", "the option", "the option", "the option"),
+    ),
+    "one without a `statusLine`: whose is shown": ("local", "local", "local", "local"),
+    "files that JSON as its value leaves in the temporary directory": (
+        *("none", "none", "one", "one for each start"),
+    ),
+}
+"""What one or two ``--settings`` do to the settings of home, project and machine."""
+
+MEMORY: Mapping[str, tuple[Value, Value, Value, Value]] = {
+    "`projects` is a real directory": (False, False, False, True),
+    "`projects` is a symlink": (True, True, True, True),
+    "the same, reading": (True, True, True, False),
+    "a rule for the target": (True, True, True, True),
+    "a rule for the home": (True, True, True, False),
+    "both": (False, False, False, False),
+    "both, reading": (False, False, False, False),
+    "both, a directory above the target is a symlink, and the rule has its text": (
+        *(True, True, True, False),
+    ),
+    "both, the same, and the rule has the real path": (False, False, False, False),
+    "both, and the path is in the other home": (True, True, True, True),
+    "the same with rules for every home": (False, False, False, False),
+    "both, and `permissions.ask` in the home has one of them": (True, True, True, True),
+    "both, and `allowManagedPermissionRulesOnly` in the managed settings": (
+        *(True, True, True, False),
+    ),
+    "`Edit(//DIRECTORY/**)` for a directory around each of the two, in the home": (
+        *(False, False, False, False),
+    ),
+    "no rule, `--permission-mode bypassPermissions`": (False, False, False, False),
+}
+"""Whether it asks before a file in ``projects/FOLDER/memory`` is written. 2.0.76 has no memory."""
+
 TABLES = {
     "process": PROCESS,
     "commands": COMMANDS,
@@ -107,6 +152,8 @@ TABLES = {
     "trust": TRUST,
     "managed": MANAGED,
     "home": HOME,
+    "settings": SETTINGS,
+    "memory": MEMORY,
 }
 """The tables of docs/claude-code.md, by the name in their marks."""
 
