@@ -51,7 +51,8 @@ class ClientSettings(NamedTuple):
     ``days`` is `cleanupPeriodDays` as it stands there, None where it does not; ``bypasses``
     tells whether sessions start in the mode that asks nothing, and ``may_bypass`` whether its
     warning is switched off. ``authenticates`` tells whether a helper, a key or a provider is
-    named. ``shared`` holds `hooks` and `permissions`.
+    named. ``shared`` holds `hooks` and `permissions`. ``only_managed_rules`` tells whether, in the
+    managed settings, no rules count but theirs.
     """
 
     days: object = None
@@ -59,6 +60,7 @@ class ClientSettings(NamedTuple):
     may_bypass: bool = False
     authenticates: bool = False
     shared: Mapping[str, Any] = {}
+    only_managed_rules: bool = False
 
 
 class ClientLogin(NamedTuple):
@@ -266,6 +268,7 @@ def _read_settings(path: str) -> ClientSettings:
         authenticates=bool(content.get("apiKeyHelper"))
         or _names_credentials(_table(content, "env")),
         shared={key: content[key] for key in ("hooks", "permissions") if content.get(key)},
+        only_managed_rules=content.get("allowManagedPermissionRulesOnly") is True,
     )
 
 

@@ -88,7 +88,16 @@ def is_client(path: str) -> bool:
     >>> is_client("/home/me/.local/share/claude/versions/2.1.332")
     True
     """
-    return os.path.basename(path) in _CLIENTS or any(place in path for place in _PLACES)
+    return os.path.basename(path) in _CLIENTS or is_installed_client(path)
+
+
+def is_installed_client(path: str) -> bool:
+    """Tell whether *path* is where npm or Claude Code's own installer puts its program.
+
+    >>> is_installed_client("/opt/bin/claude")
+    False
+    """
+    return any(place in path for place in _PLACES)
 
 
 def _until_end(words: Sequence[str]) -> Sequence[str]:

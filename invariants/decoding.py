@@ -102,9 +102,10 @@ class Table:
                 wrong = True
         return None if wrong else tuple(values)
 
-    def flag(self, key: str) -> bool:
-        """Take true or false; an absent one is false."""
-        return bool(self._take(key, bool, False))
+    def flag(self, key: str, *, default: bool = False) -> bool:
+        """Take true or false; an absent one is *default*."""
+        value = self._take(key, bool, False)
+        return default if value is None else bool(value)
 
     def days(self, key: str) -> int | None:
         """Take a whole number of days above zero."""

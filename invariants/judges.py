@@ -10,6 +10,7 @@ from invariants.homes import Homes
 from invariants.identity import Identity
 from invariants.inventory import inventory_option
 from invariants.isolation import Isolation
+from invariants.memory import Memory
 from invariants.model import Account, Inventory, Session
 from invariants.parity import Parity
 from invariants.places import Places
@@ -68,6 +69,11 @@ class Judges:
     def parity(self) -> Parity:
         """The judge of settings."""
         return Parity(self.inventory.accounts[0], self.clients)
+
+    @cached_property
+    def memory(self) -> Memory:
+        """The judge of what a session may write in its memory."""
+        return Memory(self.inventory, self.clients, os.environ)
 
     @cached_property
     def retention(self) -> Retention:

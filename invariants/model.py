@@ -66,7 +66,8 @@ class Settings(NamedTuple):
     """The ``[launcher]`` table. ``timeout`` and ``settle`` are seconds.
 
     ``invariants`` are the directories of the operator's own (:mod:`invariants.own`).
-    ``prometheus`` is where metrics are written with every verdict, or None.
+    ``prometheus`` is where metrics are written with every verdict, or None. ``memory_rules`` tells
+    whether sessions are given :mod:`invariants.memory_rules`.
     """
 
     backend: str
@@ -76,6 +77,7 @@ class Settings(NamedTuple):
     settle: float
     invariants: tuple[str, ...] = ()
     prometheus: str | None = None
+    memory_rules: bool = True
 
 
 class Watch(NamedTuple):

@@ -23,6 +23,7 @@ from invariants.documents import Unreadable
 from invariants.finding import Finding, quoted
 from invariants.fixes import look, noted
 from invariants.inputs import Input, Part
+from invariants.memory import read
 from invariants.model import Account, Inventory, Session
 from invariants.programs import asks_questions
 from invariants.trust import read_for_trust
@@ -44,13 +45,18 @@ def inputs(inventory: Inventory, environ: Mapping[str, str]) -> Iterator[Input]:
     for account in inventory.accounts:
         if not (its := started[account.name]):
             continue
-        words = "first start, trust for the sessions' directories, the mode that asks nothing"
+        words = (
+            "first start, trust for the sessions' directories, the mode that asks nothing, rules "
+            "for the memory"
+        )
         part = Part(account.name, partial(_answers, account, its), words)
         for path in (*states_of(account), settings_of(account)):
             yield Input(path, part, content=True)
         yield from managed_inputs(part)
         if (beside := state_beside(account)) is not None:
             yield Input(beside, part)
+        for path in dict.fromkeys(path for one in its for path in read(inventory, one, environ)):
+            yield Input(path, part, content=True)
     for session in sessions:
         words = "which directories may be trusted in its place"
         part = Part(f"of {session.name}", partial(_keys, session), words)
@@ -60,7 +66,13 @@ def inputs(inventory: Inventory, environ: Mapping[str, str]) -> Iterator[Input]:
 
 
 def _answers(account: Account, sessions: Sequence[Session], judges: Judges) -> object:
-    return [judge_readiness(account, one, judges.option, judges.clients) for one in sessions]
+    return [
+        (
+            judge_readiness(account, one, judges.option, judges.clients),
+            judges.memory.warning(account, one),
+        )
+        for one in sessions
+    ]
 
 
 def _keys(session: Session, judges: Judges) -> object:

@@ -277,6 +277,7 @@ def _settings(table: Table, paths: _Paths, claims: list[Claim]) -> Settings:
     timeout = table.seconds("timeout", at_most=3600)
     settle = table.seconds("settle", at_most=60, zero=True)
     own = paths.take_all(table, "invariants")
+    memory_rules = table.flag("memory_rules", default=True)
     claims += [Claim(path, "invariants", place, "the launcher") for place, path in own.items()]
     table.refuse_unknown()
     for path, kind, key in (
@@ -295,6 +296,7 @@ def _settings(table: Table, paths: _Paths, claims: list[Claim]) -> Settings:
         settle=1.0 if settle is None else settle,
         invariants=tuple(own.values()),
         prometheus=prometheus,
+        memory_rules=memory_rules,
     )
 
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, NoReturn
 
 from invariants.command_line import Opened, is_client, of_a_client, opened_by
 from invariants.inventory import Account, Inventory, inventory_option
+from invariants.memory_rules import options
 from invariants.programs import find_program
 from launcher.errors import NotJudged, Refused, Unavailable, WrongUsage
 from launcher.interrupts import Interrupts
@@ -46,6 +47,18 @@ def environment(account: Account, environ: Mapping[str, str]) -> dict[str, str]:
     left_out = (*SECRETS, VARIABLE)
     kept = {name: value for name, value in outside(environ).items() if name not in left_out}
     return {**kept, "CLAUDE_CONFIG_DIR": account.home}
+
+
+def with_memory(
+    program: str, command: Sequence[str], inventory: Inventory, account: Account
+) -> list[str]:
+    """Return *command* with the rules for its memory, if its own program is Claude Code.
+
+    A program that runs another one keeps its words as they are. What *command* opens is the same.
+    """
+    is_claude = is_client(command[0]) or is_client(os.path.realpath(program))
+    given = options(inventory, command, program, account.name) if is_claude else ()
+    return [command[0], *given, *command[1:]]
 
 
 @contextmanager

@@ -7,6 +7,7 @@ from contextlib import ExitStack, contextmanager, suppress
 from time import monotonic
 
 from invariants.inventory import Account, Inventory, Session
+from invariants.memory_rules import options_of
 from invariants.programs import has_conversation, session_program
 from launcher.background import how_to_end
 from launcher.conversations import (
@@ -250,7 +251,7 @@ class Starting:
         if has_conversation(session):
             conversation = self._conversation(session)
             self._tried[session.name].conversation = conversation
-            options = conversation.options
+            options = conversation.options + options_of(self.inventory, session, program)
         lock = holders.prepare(self.inventory.settings.state, session.name)
         return Start(session, account, program, environment, self.inventory.path, options, lock)
 

@@ -43,11 +43,23 @@ while :; do sleep 600 & wait $!; done
 
 def install(vm: Vm) -> Path:
     """Write the stand-in beside *vm*, and make every home fit for it; return its path."""
-    program = vm.root / "claude"
-    program.write_text(_SCRIPT)
-    program.chmod(0o700)
+    program = put(vm.root / "claude", _SCRIPT)
     for account in vm.accounts:
         make_fit(vm, account)
+    return program
+
+
+def put(program: Path, script: str) -> Path:
+    """Make *script* the program that Claude Code's own installer would have put there; return it.
+
+    It keeps the versions elsewhere, and *program* is a symlink. At any other place a script counts
+    as a wrapper, which may have options of its own.
+    """
+    real = program.parent / ".local" / "share" / "claude" / "versions" / "2.1.332"
+    real.parent.mkdir(parents=True)
+    real.write_text(script)
+    real.chmod(0o755)
+    program.symlink_to(real)
     return program
 
 

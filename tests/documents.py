@@ -39,6 +39,7 @@ WHOLE: dict[str, Any] = {
         "prometheus": "/var/lib/u/r.prom",
         "timeout": 30,
         "settle": 0.5,
+        "memory_rules": True,
     },
 }
 """A document in which every key stands, and nothing is wrong."""

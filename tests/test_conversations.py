@@ -11,6 +11,7 @@ from uuid import UUID
 import pytest
 
 from invariants.inventory import Inventory, Session, load
+from invariants.memory_rules import options_of
 from launcher import records
 from launcher.conversations import (
     Conversation,
@@ -27,7 +28,7 @@ from launcher.processes import Process
 from launcher.remembered import remember
 from launcher.sessions.survey import Survey
 from tests import client
-from tests.switching import Switching
+from tests.switching import Switching, use_quick_gate
 from tests.vm import Vm, wait_until
 
 OTHER = "11111111-2222-3333-4444-555555555555"
@@ -192,12 +193,27 @@ def test_client_behind_a_wrapper_is_followed_by_its_own_note(vm: Vm) -> None:
     assert OTHER == current_id(api.inventory, api.inventory.sessions[0])
 
 
-def test_session_starts_with_the_options_in_front_of_its_own(vm: Vm) -> None:
+def test_session_starts_with_the_options_in_front_of_its_own(
+    vm: Vm, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    use_quick_gate(monkeypatch)
     api = Switching(vm)
     api.write(command=[str(api.program), "--verbose"])
     api.up()
-    words = Path(f"/proc/{api.runs[0].process.pid}/cmdline").read_bytes().split(b"\0")
-    assert [b"--session-id", api.conversation.encode(), b"--verbose"] == words[-4:-1]
+    inventory = api.inventory
+    rules = options_of(inventory, inventory.sessions[0], str(api.program))
+    assert ["--session-id", api.conversation, *rules, "--verbose"] == words_of(api)[-5:]
+    assert "backup" == api.switch("backup").account
+    api.write(command=[str(api.program), "--verbose", "--settings", "mine.json"])
+    own = ["--verbose", "--settings", "mine.json"]
+    assert "primary" == api.switch("primary").account
+    assert ["--resume", api.conversation, *own] == words_of(api)[-5:]
+
+
+def words_of(api: Switching) -> list[str]:
+    """Return the command line of the session's program."""
+    content = Path(f"/proc/{api.runs[0].process.pid}/cmdline").read_bytes()
+    return [os.fsdecode(word) for word in content.split(b"\0")[:-1]]
 
 
 def test_transcripts_on_a_disk_that_hangs_are_given_up(

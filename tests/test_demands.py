@@ -68,6 +68,7 @@ def test_whatever_demands_something_else_changes_it(place: str, value: object) -
     [
         ("launcher.timeout", 31),
         ("launcher.settle", 2),
+        ("launcher.memory_rules", False),
         ("launcher.state", "/var/lib/other"),
         ("launcher.report", "/var/lib/other.json"),
         ("launcher.prometheus", "/var/lib/other.prom"),
@@ -125,7 +126,7 @@ def test_every_field_is_decided_on() -> None:
     assert (("name", "home"), ("name", "target")) == (Account._fields, Link._fields)
     assert ("off", "parity", "retention_days") == Demands._fields
     own = ("backend", "state", "report", "timeout", "settle", "invariants", "prometheus")
-    assert own == Settings._fields
+    assert (*own, "memory_rules") == Settings._fields
     assert {"account", "wanted", "misplaced"} <= set(Session._fields)
 
 

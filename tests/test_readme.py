@@ -14,6 +14,7 @@ from typing import IO, NamedTuple, Self, cast
 import pytest
 
 from launcher.errors import ExitCode
+from tests import client
 from tests.vm import CHECKOUT, Vm, tmux_socket
 
 README = (CHECKOUT / "README.md").read_text()
@@ -116,8 +117,7 @@ def test_commands_of_the_readme_show_what_it_shows(vm: Vm) -> None:
     programs = home / "bin"
     programs.mkdir()
     (home / ".local" / "share").mkdir(parents=True)  # where it was installed
-    (programs / "claude").write_text(CLAUDE)
-    (programs / "claude").chmod(0o755)
+    client.put(programs / "claude", CLAUDE)
     for name in ("launcher", "pytest"):
         module = f"{sys.executable} -m {name}"
         cache = " -p no:cacheprovider" if name == "pytest" else ""

@@ -44,6 +44,7 @@ def test_whole_document_is_taken_as_it_stands() -> None:
     assert ("LANG",) == inventory.sessions[0].pass_environment
     assert ("primary",) == inventory.sessions[0].failover
     assert (30.0, 0.5) == (inventory.settings.timeout, inventory.settings.settle)
+    assert inventory.settings.memory_rules
 
 
 def test_least_document_gets_the_defaults(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -58,6 +59,13 @@ def test_least_document_gets_the_defaults(monkeypatch: pytest.MonkeyPatch) -> No
     assert "auto" == inventory.settings.backend
     assert "/home/u/.local/state/claude-failover/report.json" == inventory.settings.report
     assert (30.0, 1.0) == (inventory.settings.timeout, inventory.settings.settle)
+    assert inventory.settings.memory_rules
+
+
+def test_rules_for_the_memory_can_be_switched_off() -> None:
+    inventory, wrong = decode(changed("launcher.memory_rules", False), PATH)
+
+    assert ([], False) == (wrong, inventory.settings.memory_rules)
 
 
 def test_relative_path_starts_from_the_inventorys_directory() -> None:
@@ -99,6 +107,7 @@ WANTED = [
     ("launcher.report", "a string"),
     ("launcher.timeout", "a number of seconds"),
     ("launcher.settle", "a number of seconds"),
+    ("launcher.memory_rules", "true or false"),
 ]
 
 
@@ -156,7 +165,10 @@ def test_near_miss_is_suggested_where_the_key_itself_is_absent(place: str, near:
             "account, agent_view, command, conversation, directory, failover, limits, name, "
             "pass_environment, restart",
         ),
-        ("launcher.zzz", "backend, invariants, prometheus, report, settle, state, timeout"),
+        (
+            "launcher.zzz",
+            "backend, invariants, memory_rules, prometheus, report, settle, state, timeout",
+        ),
     ],
 )
 def test_unknown_key_like_no_other_is_refused_with_those_known(place: str, known: str) -> None:

@@ -84,8 +84,9 @@ class Kept(NamedTuple):
 class Start(NamedTuple):
     """All that a backend needs to start a session of the inventory at the path *inventory*.
 
-    *options* are the launcher's own, in front of the command's: which conversation it is. *lock* is
-    the file that the program is to hold locked, or None (:mod:`launcher.sessions.holders`).
+    *options* are the launcher's own, in front of the command's: which conversation it is, and the
+    rules for its memory. *lock* is the file that the program is to hold locked, or None
+    (:mod:`launcher.sessions.holders`).
     """
 
     session: Session

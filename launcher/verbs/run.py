@@ -16,7 +16,7 @@ def run(call: Call) -> int:
     """Run the gate; on green, become the command. Its output is all that is seen then."""
     from launcher import boot
     from launcher.render import Painter, verdict_text
-    from launcher.run import as_the_only_writer, become, environment, program_of
+    from launcher.run import as_the_only_writer, become, environment, program_of, with_memory
     from launcher.verbs.verdict import CODES
 
     account, command = call.account(call.arguments.account), call.arguments.command
@@ -28,7 +28,8 @@ def run(call: Call) -> int:
         with as_the_only_writer(program, command, inventory, account, environ, interrupts):
             gate, sessions = boot.confirmed(inventory, gate, sessions, environ, interrupts)
             if gate.verdict.colour == "green":
-                become(program, command, environment(account, environ), interrupts)
+                words = with_memory(program, command, inventory, account)
+                become(program, words, environment(account, environ), interrupts)
     # Standard output is the command's: who reads it must not take a verdict for its words.
     call.output.message(verdict_text(gate, sessions, call.inventory, Painter(False)))
     call.interrupts.check()

@@ -41,6 +41,13 @@ exec sleep 1000000
 """A stand-in for Claude Code, which costs money and needs a login: the first start is answered."""
 
 
+def put_claude(machine: Machine) -> None:
+    """Put the stand-in where Claude Code's own installer would; elsewhere it is a wrapper."""
+    real = "/usr/local/share/claude/versions/2.1.332"
+    machine.write(real, CLAUDE, mode=0o755)
+    machine.link("/usr/local/bin/claude", real)
+
+
 class Deployed:
     """A machine whose units are installed; its accounts' links are made or spoilt by the test."""
 
@@ -54,7 +61,7 @@ class Deployed:
         self, *, sessions: Mapping[str, str] | None = None, keys: str = "", more: str = ""
     ) -> Deployed:
         """Boot for the first time: write the inventory, create homes, install the units."""
-        self.machine.write("/usr/local/bin/claude", CLAUDE, mode=0o755)
+        put_claude(self.machine)
         self.inventory(sessions, keys=keys, more=more)
         self.machine.boot()
         homes = " ".join(self.home(account) for account in self.accounts)

@@ -165,6 +165,10 @@ class Machine:
         path.chmod(mode)
         os.chown(path, owner, owner)
 
+    def link(self, inside: str, target: str) -> None:
+        """Make a symlink of the machine's."""
+        (self.path if self._leader else self._lying)(inside).symlink_to(target)
+
     def _lying(self, inside: str) -> Path:
         return self.root / inside.lstrip("/")
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tests.boot.deployed import CLAUDE, UNIT, Deployed
+from tests.boot.deployed import UNIT, Deployed, put_claude
 from tests.boot.machine import Machine
 from tests.boot.page import deployment
 
@@ -10,7 +10,7 @@ from tests.boot.page import deployment
 def test_commands_of_the_page_lead_from_a_bare_debian_to_a_green_boot(
     bare_machine: Machine,
 ) -> None:
-    bare_machine.write("/usr/local/bin/claude", CLAUDE, mode=0o755)
+    put_claude(bare_machine)
     bare_machine.boot()
     for line in deployment():
         bare_machine.shell(line)

@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from tests.boot.deployed import CLAUDE, HOME, INVENTORY, UID, UNIT, Deployed
+from tests.boot.deployed import HOME, INVENTORY, UID, UNIT, Deployed, put_claude
 from tests.boot.machine import Machine
 from tests.vm import wait_until
 
@@ -150,7 +150,7 @@ def test_root_s_sessions_are_units_of_the_system(machine: Machine) -> None:
     lines += ["[[sessions]]", 'name = "api"', 'account = "primary"', 'directory = "/"']
     lines += ['command = ["claude"]', KEYS, "[launcher]", 'backend = "systemd"', "settle = 0.2", ""]
     machine.write(INVENTORY, "\n".join(lines))
-    machine.write("/usr/local/bin/claude", CLAUDE, mode=0o755)
+    put_claude(machine)
     machine.boot()
     machine.shell("launcher ensure --create-homes && launcher install --for root")
     machine.shell("cd / && CLAUDE_CONFIG_DIR=$HOME/home claude")  # its first start, by hand

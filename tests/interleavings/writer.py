@@ -90,10 +90,10 @@ def install(vm: Vm) -> Path:
     """Write the stand-in, called ``claude``, beside *vm*, and make every home fit for it."""
     for folder in ("locks", "turns"):
         (vm.root / folder).mkdir()
-    program = vm.root / "claude"
-    for path in (program, vm.root / "tool"):
-        path.write_text(_SCRIPT.format(python=sys.executable))
-        path.chmod(0o700)
+    script = _SCRIPT.format(python=sys.executable)
+    program = client.put(vm.root / "claude", script)
+    (vm.root / "tool").write_text(script)
+    (vm.root / "tool").chmod(0o700)
     for account in vm.accounts:
         client.make_fit(vm, account)
     return program

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from tests.boot.conftest import missing, wheel, wheels
-from tests.boot.deployed import CLAUDE, HOME, SHARED, Deployed
+from tests.boot.deployed import HOME, SHARED, Deployed, put_claude
 from tests.boot.machine import Machine
 from tests.boot.tree import Tree, bare, digest, installed, mounted
 from tests.rollout.control import ANSIBLE, Control
@@ -104,7 +104,7 @@ def booting(
         machine.write("/etc/hostname", f"{name}\n")
         machine.write("/etc/pip.conf", f"[global]\nno-index = true\nfind-links = {_WHEELS}\n")
         machine.write("/root/.ssh/authorized_keys", key.with_suffix(".pub").read_text(), mode=0o600)
-        machine.write("/usr/local/bin/claude", CLAUDE, mode=0o755)
+        put_claude(machine)
         machine.boot()
         return Deployed(machine, "system", "tmux")
 
