@@ -27,12 +27,14 @@ _ATTEMPTS = 4
 class Unreadable(Exception):
     """A file is there, and what it says cannot be told: ``str()`` names the file, and says why.
 
-    ``path`` is where it is, if that need not be in an account's home.
+    ``path`` is where it is, if that need not be in an account's home; ``large`` is where it is, if
+    all that is wrong with it is its size.
     """
 
-    def __init__(self, text: str, path: str | None = None) -> None:
+    def __init__(self, text: str, path: str | None = None, large: str | None = None) -> None:
         super().__init__(text)
         self.path = path
+        self.large = large
 
 
 def read_object(path: str, *, blank: bool = False) -> Mapping[str, Any] | None:
@@ -56,7 +58,7 @@ def read_object(path: str, *, blank: bool = False) -> Mapping[str, Any] | None:
             raise Unreadable(f"{name} is unreadable: {error.strerror}") from error
         try:
             before = os.fstat(descriptor)
-            text = _content(descriptor, before, name)
+            text = _content(descriptor, before, path)
             after = os.fstat(descriptor)
         except OSError as error:
             raise Unreadable(f"{name} is unreadable: {error.strerror}") from error
@@ -68,13 +70,14 @@ def read_object(path: str, *, blank: bool = False) -> Mapping[str, Any] | None:
     raise Unreadable(f"{name} keeps changing while it is read")
 
 
-def _content(descriptor: int, status: os.stat_result, name: str) -> str:
+def _content(descriptor: int, status: os.stat_result, path: str) -> str:
+    name = os.path.basename(path)
     if not stat.S_ISREG(status.st_mode):
         what = NO_FILE.get(stat.S_IFMT(status.st_mode), "no regular file")
         raise Unreadable(f"{name} is {what}")
     if status.st_size > MAX_BYTES:
         size = f"{status.st_size} bytes, at most {MAX_BYTES} are read"
-        raise Unreadable(f"{name} is too large: {size}")
+        raise Unreadable(f"{name} is too large: {size}", large=path)
     with open(descriptor, "rb", closefd=False) as file:
         content = file.read(MAX_BYTES + 1)
     # A byte order mark, and bytes that are not UTF-8, are nothing to Claude Code (measured).

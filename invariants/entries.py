@@ -6,7 +6,7 @@ import os
 from collections.abc import Iterator, Mapping
 
 from invariants.finding import Finding, quoted
-from invariants.fixes import look, noted, set_aside
+from invariants.fixes import as_root, look, noted, set_aside
 from invariants.inputs import Input
 from invariants.links import Entry, LinkState, observe
 from invariants.model import Account, Inventory, Link
@@ -52,7 +52,11 @@ def fix(entry: Entry, account: Account, link: Link, option: str = "") -> str:
     if state is LinkState.MISSING:
         return ensure
     if state in (LinkState.EMPTY_DIRECTORY, LinkState.REAL_DIRECTORY):
-        return quoted("launcher", "adopt", account.name, link.name) + option
+        adopt = quoted("launcher", "adopt", account.name, link.name) + option
+        if entry.is_mounted:  # what it hides is empty as a rule, and adopted in any case
+            note = "in a container leave the mount out of its definition instead"
+            return noted(f"{as_root('umount', path)} && {adopt}", note)
+        return adopt
     if not entry.is_followed:
         show = look("findmnt", "-T", account.home, note="what keeps the kernel from following it")
         return f"{quoted('namei', '-l', path)}; {show}"

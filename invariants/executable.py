@@ -10,6 +10,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from invariants.finding import Finding, quoted
+from invariants.fixes import look
 from invariants.inputs import Input, Part
 from invariants.model import Inventory, Session
 from invariants.opening import open_at_once
@@ -58,7 +59,7 @@ def judge_program(session: Session, environ: Mapping[str, str]) -> Finding | Non
         f"the interpreter of {program}",
         "no-interpreter",
         f"no such executable{_place(interpreter, environ)}: {interpreter}",
-        _to_do(interpreter),
+        _to_do(interpreter, program),
     )
 
 
@@ -98,23 +99,28 @@ def _absent(session: Session, environ: Mapping[str, str]) -> tuple[str, str, str
     for path in candidates(name, session.directory, environ):
         if os.path.islink(path) and not os.path.exists(path):
             found = f"{path} is a symlink to {os.readlink(path)}, which is not there"
-            return "dangling", found, _to_do(name)
+            return "dangling", found, _to_do(name, path)
         if os.path.isfile(path):
             return "not-executable", f"{path} may not be executed", quoted("chmod", "+x", path)
-    return "missing", f"no such executable{_place(name, environ)}", _to_do(name)
+    return "missing", f"no such executable{_place(name, environ)}", _to_do(name, None)
 
 
 def _place(name: str, environ: Mapping[str, str]) -> str:
     return "" if "/" in name else f" in PATH ({environ.get('PATH', os.defpath)})"
 
 
-def _to_do(name: str) -> str:
+def _to_do(name: str, shown: str | None) -> str:
+    """Return a line that shows the file *shown*, or where this shell finds *name*: a unit may not.
+
+    Nobody knows how to install it here.
+    """
+    other = "correct the session's `command`" if "/" in name else "write its full path in `command`"
+    note = f"install {name}, or {other} in the inventory"
+    if shown is not None:
+        return look("ls", "-l", shown, note=note)
     if "/" in name:
-        return f"install {name}, or correct the session's `command` in the inventory"
-    return (
-        f"install {name}, or write its full path in the session's `command` in the inventory: a "
-        "unit has another PATH than your shell"
-    )
+        return look("ls", "-ld", os.path.dirname(name) or ".", note=note)
+    return look("command", "-v", name, note=f"{note}: a unit has another PATH than your shell")
 
 
 def _fault(session: Session, expected: str, state: str, found: str, fix: str) -> Finding:

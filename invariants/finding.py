@@ -1,5 +1,6 @@
 """One invariant that does not hold, in the words that a report and a person need."""
 
+import os
 import shlex
 from typing import NamedTuple
 
@@ -14,12 +15,28 @@ def shown(text: str) -> str:
 
 
 def quoted(*words: str) -> str:
-    """Return *words* as a command line that a shell takes as it was meant.
+    r"""Return *words* as a command line that a shell takes as it was meant, on one line.
+
+    A word that cannot be printed, say a file's name with a line end in it, is written by printf(1),
+    in octal. Only one that ends in a line end stays as it is: ``$(…)`` would drop that.
 
     >>> quoted("chmod", "go-w", "/home/a b")
     "chmod go-w '/home/a b'"
+    >>> print(quoted("ls", "a\nb"))
+    ls "$(printf 'a\012b')"
     """
-    return shlex.join(words)
+    return " ".join(map(_word, words))
+
+
+def _word(word: str) -> str:
+    if word.isprintable() or word.endswith("\n"):
+        return shlex.quote(word)
+    return f"\"$(printf '{''.join(map(_octal, os.fsencode(word)))}')\""
+
+
+def _octal(byte: int) -> str:
+    one = chr(byte)
+    return one if one.isascii() and (one.isalnum() or one in "/._ -") else f"\\{byte:03o}"
 
 
 _WHAT = {"link_is_shared": "symlink to ", "session_directory_exists": "the directory "}
@@ -30,8 +47,8 @@ class Finding(NamedTuple):
 
     ``state`` is a name that a program can compare (for a link, its :class:`LinkState`);
     ``expected`` is a path where that says it all (a link's target, a session's directory), else
-    words; ``found`` is words; ``fix`` is a command line that can be pasted, or a sentence where
-    no command could be right. The fields are those of a report's failure.
+    words; ``found`` is words; ``fix`` is a line that can be pasted (see :mod:`invariants.fixes`).
+    The fields are those of a report's failure.
     """
 
     invariant: str

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from invariants.access import user_name
 from invariants.documents import Unreadable, read_object
 from invariants.finding import Finding, quoted
-from invariants.fixes import look, noted, set_aside
+from invariants.fixes import as_root, is_immutable, look, noted, set_aside
 from invariants.inputs import Input, Part
 from invariants.model import Inventory, Session
 from invariants.places import is_same_place
@@ -270,10 +270,14 @@ def _not_granted(path: str, status: os.stat_result, need: int) -> _Fault:
         return _Fault(path, "read-only", "on a read-only file system", show)
     mode, own = stat.S_IMODE(status.st_mode), os.geteuid()
     words = f"owner {user_name(status.st_uid)}, mode {mode:04o}"
+    if is_immutable(path):
+        words = f"{words}, immutable (chattr +i)"
+        return _Fault(path, "no-access", words, as_root("chattr", "-i"), takes_paths=True)
     if own == status.st_uid and mode >> 6 & need != need:
         return _Fault(path, "no-access", words, "chmod u+rwX", takes_paths=True)
     if own not in (0, status.st_uid):
-        return _Fault(path, "no-access", words, f"as root: chown -R {own}", takes_paths=True)
+        command = as_root("chown", "-R", str(own))
+        return _Fault(path, "no-access", words, command, takes_paths=True)
     show = look("lsattr", "-d", path, note="an attribute, or a capability that is missing")
     return _Fault(path, "no-access", words, show)
 

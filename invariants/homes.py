@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from invariants.access import DATABASES, other_writers, user_name
 from invariants.finding import Finding, quoted
-from invariants.fixes import look, set_aside
+from invariants.fixes import access, given_back, look, set_aside
 from invariants.inputs import Input
 from invariants.links import is_nosymfollow
 from invariants.model import Account, Inventory
@@ -68,14 +68,13 @@ class Homes:
         hides = not os.access(home, os.X_OK, effective_ids=True)
         if status.st_uid != os.geteuid():
             owner = user_name(status.st_uid)
-            fix = f"run the launcher as {owner}, or name a home of {user_name(os.geteuid())}'s"
+            fix = given_back(home, status.st_uid)
             return _fault(account, "not-yours", f"it belongs to {owner}", fix, hides=hides)
         if not os.access(home, os.R_OK | os.W_OK | os.X_OK, effective_ids=True):
             if os.statvfs(home).f_flag & os.ST_RDONLY:
                 fix = look("findmnt", "-T", home, note="what must be mounted writable")
                 return _fault(account, "read-only", "on a read-only file system", fix)
-            found = f"mode {stat.S_IMODE(status.st_mode):04o}"
-            fix = quoted("chmod", "u+rwx", home)
+            found, fix = access(home, status)
             return _fault(account, "no-access", found, fix, hides=hides)
         try:
             writers = other_writers(status, home)
@@ -114,7 +113,8 @@ class Homes:
             return None
         if clash.state == "unreadable":
             return _unreadable(account, clash.found)
-        fix = f"give {account.name} a home of its own"
+        note = f"give {account.name} a home of its own in the inventory"
+        fix = look("ls", "-ldi", account.home, clash.other, note=note)
         return _fault(account, clash.state, clash.found, fix, hides=hides)
 
 

@@ -12,7 +12,7 @@ from invariants.access import DATABASES, other_writers, user_name
 from invariants.client import CREDENTIALS, STATE
 from invariants.documents import DANGLING, NO_FILE
 from invariants.finding import Finding, quoted
-from invariants.fixes import look, noted, set_aside
+from invariants.fixes import copied_apart, given_back, is_nobodys, look, noted, set_aside
 from invariants.inputs import Input, Part
 from invariants.model import Account, Inventory
 
@@ -75,15 +75,17 @@ class Isolation:
             return _no_file(account, path, status)
         if status.st_uid != os.geteuid():
             found = f"belongs to {user_name(status.st_uid)}"
-            fix = noted(set_aside(path, "aside"), f"then log {account.name} in again")
+            if is_nobodys(status.st_uid):
+                fix = given_back(path, status.st_uid)
+            else:
+                fix = noted(set_aside(path, "aside"), f"then log {account.name} in again")
             return _fault(account, path, "not-yours", found, fix)
         return self._shared(account, path, status) or _exposed(account, path, status)
 
     def _shared(self, account: Account, path: str, status: os.stat_result) -> Finding | None:
         """Detect a file that has a second name, in another home or elsewhere."""
         owners = self._owners(account, os.path.basename(path), status)
-        fix = f"{quoted('cp', '-p', path, f'{path}.own')} && {quoted('mv', f'{path}.own', path)}"
-        fix = noted(fix, f"then log {account.name} in again")
+        fix = noted(copied_apart(path), f"then log {account.name} in again")
         if owners[0] is not account:
             found = f"is the very file of {owners[0].name}"
             return _fault(account, path, "shared", found, fix)

@@ -44,12 +44,14 @@ class Entry(NamedTuple):
     """One look at an entry: its state, and in words what was found there.
 
     ``is_followed`` is False for a symlink whose text is right, if the kernel does not let this user
-    through it to the target.
+    through it to the target. ``is_mounted`` is True for a directory that is the target itself:
+    somebody has mounted it there.
     """
 
     state: LinkState
     found: str
     is_followed: bool = True
+    is_mounted: bool = False
 
 
 class _Changed(Exception):
@@ -79,12 +81,16 @@ def observe(entry: str | os.PathLike[str], target: str | os.PathLike[str]) -> En
 
 def _look(path: str, target: str) -> Entry:
     try:
-        mode = os.lstat(path).st_mode
+        status = os.lstat(path)
     except (FileNotFoundError, NotADirectoryError):
         return Entry(LinkState.MISSING, "nothing")
+    mode = status.st_mode
     if stat.S_ISLNK(mode):
         return _look_at_link(path, target)
     if stat.S_ISDIR(mode):
+        if _is_target(status, target):
+            words = "the target itself, mounted in the link's place"
+            return Entry(LinkState.REAL_DIRECTORY, words, is_mounted=True)
         count = _count_entries(path)
         if count == 0:
             return Entry(LinkState.EMPTY_DIRECTORY, "empty directory")

@@ -28,10 +28,14 @@ class Place(NamedTuple):
 
 
 class Clash(NamedTuple):
-    """How a place lies to an earlier one: a state (``inside-home``), and what was found."""
+    """How a place lies to an earlier one: a state (``inside-home``), and what was found.
+
+    ``other`` is the earlier one's path.
+    """
 
     state: str
     found: str
+    other: str = ""
 
 
 class Places:
@@ -78,12 +82,12 @@ class Places:
 
     def _compared(self, own: _Id | None, parents: list[_Id]) -> Clash | None:
         if own is not None and (other := self._there.get(own)):
-            return Clash(f"same-{other.kind}", f"the same directory as {other}")
+            return Clash(f"same-{other.kind}", f"the same directory as {other}", other.path)
         for parent in parents:
             if other := self._there.get(parent):
-                return Clash(f"inside-{other.kind}", f"inside {other}")
+                return Clash(f"inside-{other.kind}", f"inside {other}", other.path)
         if own is not None and (other := self._inside.get(own)):
-            return Clash(f"around-{other.kind}", f"{other} lies inside it")
+            return Clash(f"around-{other.kind}", f"{other} lies inside it", other.path)
         return None
 
     def _parents(self, real: str) -> Iterator[_Id]:

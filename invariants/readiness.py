@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
 from itertools import pairwise
@@ -21,7 +22,7 @@ from invariants.client import (
 )
 from invariants.documents import Unreadable
 from invariants.finding import Finding, quoted
-from invariants.fixes import look, noted
+from invariants.fixes import free_name, look, noted
 from invariants.inputs import Input, Part
 from invariants.memory import read
 from invariants.model import Account, Inventory, Session
@@ -33,6 +34,12 @@ if TYPE_CHECKING:
 
 INVARIANT = "session_can_start_unattended"
 LOGIN = "session_is_logged_in"
+
+_WITHOUT_HISTORY = (
+    "import json, sys; state = json.load(sys.stdin); "
+    '[project.pop("history", 0) for project in state["projects"].values()]; '
+    "json.dump(state, sys.stdout)"
+)
 
 
 def inputs(inventory: Inventory, environ: Mapping[str, str]) -> Iterator[Input]:
@@ -124,7 +131,8 @@ def judge_readiness(
     found = f"no trust for {keys[0]} in {state.name}"
     if keys[0] == os.path.realpath(os.path.expanduser("~")):
         # A yes to the question counts for that start only, and is not written down.
-        fix = "give the session another `directory`: in the home directory it asks each time"
+        note = "give the session another `directory`: in the home directory it asks each time"
+        fix = look("ls", "-ld", session.directory, note=note)
     else:
         fix = _start(account, session, session.command[:1])
     return _fault(account, session, "not-trusted", found, fix)
@@ -175,8 +183,29 @@ def unreadable(
         state="unreadable",
         expected=f"files of Claude Code in {directory} that can be read",
         found=found,
-        fix=look("ls", "-la", directory, note="what cannot be read; Claude Code keeps backups"),
+        fix=_fix_of(account, error, directory),
     )
+
+
+def _fix_of(account: Account, error: Unreadable, directory: str) -> str:
+    """Return what mends a file of Claude Code's, or shows it.
+
+    A state grows by what older clients keep in it of each project: the prompts, with all that was
+    pasted (upstream reports #5653, #6394). No client needs them to start.
+    """
+    if error.large is None or error.large not in states_of(account):
+        return look("ls", "-la", directory, note="what cannot be read; Claude Code keeps backups")
+    aside = free_name(error.large, "large")
+    old, new = f"{aside}/{os.path.basename(error.large)}", f"{aside}/new"
+    steps = (
+        quoted("mkdir", aside),
+        quoted("cp", "-p", error.large, old),
+        f"{quoted(sys.executable, '-c', _WITHOUT_HISTORY)} <{quoted(old)} >{quoted(new)}",
+        quoted("mv", "-f", new, error.large),
+    )
+    first = f"first end every Claude Code process of {account.name}"
+    note = f"{first}; it leaves out the history of prompts, which {aside} keeps"
+    return noted(f"(umask 077 && {' && '.join(steps)})", note)
 
 
 def _bypasses(session: Session, settings: ClientSettings) -> bool:

@@ -101,7 +101,8 @@ class Retention:
         (days, path), wanted = self._days(setting.path), self._wanted()
         if days is not None and days >= wanted:
             return None
-        fix = f'set "cleanupPeriodDays": {wanted} in {path}'
+        note = f'there must be "cleanupPeriodDays": {wanted} in {path}'
+        fix = look("grep", "-s", "cleanupPeriodDays", path, note=note)
         expected = f"transcripts are kept for {wanted} days"
         if days is None:
             found = f"cleanupPeriodDays in {path} is no whole number above 0"

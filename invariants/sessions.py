@@ -6,10 +6,11 @@ import os
 import stat
 from collections.abc import Iterable, Iterator, Mapping
 
-from invariants.finding import Finding
-from invariants.fixes import noted
+from invariants.finding import Finding, quoted
+from invariants.fixes import as_root, look
 from invariants.inputs import Input
 from invariants.model import Inventory, Session
+from invariants.mounts import unmounted
 from invariants.programs import asks_questions
 
 DIRECTORY, BACKEND = "session_directory_exists", "session_backend_is_there"
@@ -44,8 +45,22 @@ def judge_directory(session: Session) -> Finding | None:
         state=state,
         expected=directory,
         found=found,
-        fix="create the directory, or correct the session's `directory` in the inventory",
+        fix=_fix(directory, state),
     )
+
+
+def _fix(directory: str, state: str) -> str:
+    """Return how the directory is got back; an empty one is not made in its place unasked."""
+    other = "or correct the session's `directory` in the inventory"
+    if state == "missing":
+        if (point := unmounted(directory)) is not None:
+            return as_root("mount", point)
+        note = f"bring it back; for a new one: {quoted('mkdir', '-p', directory)}; {other}"
+        return look("namei", "-l", directory, note=note)
+    if state == "no-access" and os.stat(directory).st_uid == os.geteuid():
+        return quoted("chmod", "u+rwx", directory)
+    what = "what stands there" if state == "not-a-directory" else "what on the way may not be read"
+    return look("namei", "-l", directory, note=f"{what}; mend that, {other}")
 
 
 def judge_terminal(sessions: Iterable[Session]) -> Finding | None:
@@ -58,5 +73,5 @@ def judge_terminal(sessions: Iterable[Session]) -> Finding | None:
         state="no-terminal",
         expected=f"a terminal for {', '.join(names)}: without one Claude Code ends",
         found="tmux is not installed, and backend = 'auto' takes processes without a terminal then",
-        fix=noted("apt-get install tmux", "as root; or as this machine installs programs"),
+        fix=look("command", "-v", "tmux", note="install tmux"),
     )

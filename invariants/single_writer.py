@@ -10,7 +10,7 @@ from invariants.background import ROSTER, stopping
 from invariants.conversations import Process, Writer, running, writers
 from invariants.documents import Unreadable
 from invariants.finding import Finding
-from invariants.fixes import look, noted
+from invariants.fixes import as_root, look, noted
 from invariants.inputs import PROCESSES, Input, Part
 from invariants.model import Account, Inventory
 
@@ -44,11 +44,12 @@ def judge_writers(accounts: Sequence[Account], proc: str = "/proc") -> Finding |
     processes = running(proc)
     if os.getpid() not in processes:
         unseen = f"no process can be seen: {proc} is not mounted here, or is another namespace's"
-        return _finding("unreadable", unseen, f"mount -t proc proc {proc}")
+        return _finding("unreadable", unseen, as_root("mount", "-t", "proc", "proc", proc))
     try:
         found = list(writers(accounts, processes, proc))
     except Unreadable as error:
-        fix = "let the user read it: what runs there cannot be seen"
+        homes = [account.home for account in accounts]
+        fix = look("ls", "-la", *homes, note="let the user read it: what runs there is not known")
         return _finding("unreadable", str(error), fix)
     doubled = []
     for conversation, group in sorted(_by_conversation(found, accounts).items()):

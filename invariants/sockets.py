@@ -7,7 +7,7 @@ import stat
 
 from invariants.access import user_name
 from invariants.finding import Finding, quoted
-from invariants.fixes import noted, set_aside
+from invariants.fixes import set_aside, set_aside_as_root
 from invariants.programs import socket_directory
 
 INVARIANT = "session_backend_is_there"
@@ -26,10 +26,12 @@ def judge_sockets(uid: int) -> Finding | None:
         return None
     mode = stat.S_IMODE(status.st_mode)
     if not stat.S_ISDIR(status.st_mode):
-        return _fault(uid, "not a directory", noted(set_aside(directory, "aside"), "as root"))
+        own = status.st_uid == uid
+        fix = set_aside(directory, "aside") if own else set_aside_as_root(directory, "aside")
+        return _fault(uid, "not a directory", fix)
     if status.st_uid != uid:
         found = f"a directory of {user_name(status.st_uid)}"
-        return _fault(uid, found, noted(set_aside(directory, "aside"), "as root"))
+        return _fault(uid, found, set_aside_as_root(directory, "aside"))
     if mode & stat.S_IRWXO:
         return _fault(uid, f"mode {mode:04o}", quoted("chmod", "o-rwx", directory))
     return None

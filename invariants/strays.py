@@ -189,10 +189,11 @@ def _finding(state: str, paths: list[str]) -> Finding:
     more = f" and {len(paths) - _LISTED} more" if len(paths) > _LISTED else ""
     shown = ", ".join(paths[:_LISTED]) + more
     if state == "unreadable":
-        found, fix = f"unreadable: {shown}", "let them be read, or move them elsewhere"
+        found = f"unreadable: {shown}"
+        note = "let them be read, or move them elsewhere"
     else:
         found = f"conversations of their own in {shown}"
-        fix = (
+        note = (
             "name each as an account's home in the inventory and adopt its `projects`, "
             'or say why not: [invariants.off] strays = "…"'
         )
@@ -201,7 +202,7 @@ def _finding(state: str, paths: list[str]) -> Finding:
         state=state,
         expected="every home of Claude Code is an account of the inventory",
         found=found,
-        fix=fix,
+        fix=look("ls", "-ld", *paths, note=note),
     )
 
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from invariants.access import user_name
 from invariants.finding import Finding, quoted
-from invariants.fixes import look, noted, set_aside
+from invariants.fixes import access, as_root, look, set_aside
 from invariants.inputs import Input
 from invariants.model import Inventory, Link
 from invariants.mounts import FSTAB, unmounted
@@ -79,7 +79,8 @@ class Targets:
             if stat.S_ISLNK(status.st_mode):
                 # A link to this target is a chain in every home, with one cause, here.
                 text = os.readlink(target)
-                fix = f"name what it leads to in the inventory: [shared.targets] {link.name} = …"
+                note = "name what it leads to in the inventory, under [shared.targets]"
+                fix = look("readlink", "-m", target, note=f"{note}, for {link.name}")
                 return _fault(link, "symlink", f"a symlink to {text}", fix)
         except (FileNotFoundError, NotADirectoryError):
             return self._clash(link) or self._missing(link)
@@ -96,8 +97,7 @@ class Targets:
             fix = look("findmnt", "-T", target, note="what must be mounted writable")
             return _fault(link, "read-only", "on a read-only file system", fix)
         if not os.access(target, os.R_OK | os.W_OK | os.X_OK, effective_ids=True):
-            found = f"of {user_name(status.st_uid)}, mode {stat.S_IMODE(status.st_mode):04o}"
-            return _fault(link, "no-access", found, _access(target, status.st_uid))
+            return _fault(link, "no-access", *access(target, status))
         return self._clash(link)
 
     def _missing(self, link: Link) -> Finding:
@@ -111,7 +111,7 @@ class Targets:
         """Return the finding about a target that was there before, as *told* says."""
         point = unmounted(link.target)
         if point is not None:
-            fix = noted(quoted("mount", point), "as root")
+            fix = as_root("mount", point)
         else:
             anew = quoted("mkdir", "-p", "-m", "700", link.target)
             note = f"mount what held it; or, where all is to begin anew: {anew}"
@@ -122,25 +122,17 @@ class Targets:
         program = around_or_inside(link.target)
         if program is not None:
             found = f"in or around {program}, where this program is installed"
-            fix = f"give {link.name} a directory of its own in the inventory, and move it there"
+            note = f"give {link.name} a directory of its own in the inventory, and move it there"
+            fix = look("ls", "-ld", program, link.target, note=note)
             return _fault(link, "with-program", found, fix)
         clash = self._places.clash(target_of(link))
         if clash is None:
             return None
         if clash.state == "unreadable":
             return _unreadable(link, clash.found)
-        fix = f"give {link.name} a target of its own in the inventory"
+        note = f"give {link.name} a target of its own in the inventory"
+        fix = look("ls", "-ldi", link.target, clash.other, note=note)
         return _fault(link, clash.state, clash.found, fix)
-
-
-def _access(target: str, owner: int) -> str:
-    """Return how the user gets access to a directory: its mode is its owner's business."""
-    if owner == os.geteuid():
-        return quoted("chmod", "u+rwx", target)
-    return (
-        f"run the launcher as {user_name(owner)}, "
-        f"or as root: {quoted('chown', str(os.geteuid()), target)}"
-    )
 
 
 def _unreadable(link: Link, found: str) -> Finding:

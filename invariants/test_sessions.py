@@ -7,6 +7,7 @@ import os
 from invariants.access import user_name
 from invariants.executable import judge_program
 from invariants.finding import Finding, quoted
+from invariants.fixes import look
 from invariants.folders import judge_folders, warn_of_alike
 from invariants.model import Session
 from invariants.programs import (
@@ -79,7 +80,10 @@ def test_session_backend_is_there(backend: str, vm: Vm) -> None:
                     state="missing",
                     expected=f"the program {program}, for backend = {backend!r}",
                     found="no such executable in PATH",
-                    fix=f'install {program}, or set backend = "auto" in the inventory',
+                    fix=look(
+                        *("command", "-v", program),
+                        note=f'install {program}, or set backend = "auto" in the inventory',
+                    ),
                 )
             )
     if backend == "process" and vm.inventory.settings.backend == "auto":
@@ -89,7 +93,10 @@ def test_session_backend_is_there(backend: str, vm: Vm) -> None:
         raise Broken(unsafe)
     if backend == "systemd" and not manager_answers(manager_directory(uid)):
         whose = "of the system" if uid == 0 else f"of {user_name(uid)}"
-        booted = 'boot with systemd, or set backend = "auto" in the inventory'
+        booted = look(
+            *("ps", "-fp", "1"),
+            note='boot with systemd, or set backend = "auto" in the inventory',
+        )
         raise Broken(
             Finding(
                 invariant="session_backend_is_there",

@@ -10,8 +10,8 @@ class Warned(NamedTuple):
     """What was found, where, and what to do about it. It stops no start.
 
     ``invariant`` is what should hold: a family's name if a check warns, else a name that
-    ``launcher explain`` knows. ``found`` is words; ``fix`` is a command line that can be pasted,
-    or a sentence if no command could be right. The fields are those of a report's warning.
+    ``launcher explain`` knows. ``found`` is words; ``fix`` is a line that can be pasted (see
+    :mod:`invariants.fixes`). The fields are those of a report's warning.
     """
 
     invariant: str

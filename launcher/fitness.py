@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from time import monotonic, sleep
 
-from invariants.finding import Finding
-from invariants.fixes import noted
+from invariants.finding import Finding, quoted
+from invariants.fixes import look, noted
 from invariants.inventory import Account, Inventory, Session, inventory_option
 from invariants.programs import has_conversation
 from invariants.readiness import judge_login, judge_readiness
@@ -67,7 +67,10 @@ def _not_allowed(inventory: Inventory, session: Session, account: Account) -> It
             "not-allowed",
             f"one of {', '.join(allowed)}",
             f"{account.name}, which its failover list does not name",
-            f"name {account.name} in failover of the session {session.name} in {inventory.path}",
+            look(
+                *("grep", "-n", "failover", inventory.path),
+                note=f"name {account.name} in failover of the session {session.name} there",
+            ),
         )
 
 
@@ -79,7 +82,7 @@ def _not_ours(
     for kept in survey.alive(session.name):
         if kept.elsewhere is not None:
             found = f"it runs for the inventory {kept.elsewhere} (pid {kept.process.pid})"
-            fix = f"launcher --inventory {kept.elsewhere} down {session.name}"
+            fix = quoted("launcher", "--inventory", kept.elsewhere, "down", session.name)
             yield _finding(session, "runs-elsewhere", wanted, found, fix)
     for kept in survey.dead(session.name):
         if suspects := survey.suspects(kept):
@@ -90,7 +93,7 @@ def _not_ours(
     backend = backend_for_starts(inventory.settings, survey.backends, environ)
     why = survey.why_no_start(backend) or (None if seen else survey.lost_server())
     if why is not None:
-        fix = why.partition("brings it back: ")[2] or f"ls -la /tmp  # look: {why}"
+        fix = why.partition("brings it back: ")[2] or look("ls", "-la", "/tmp", note=why)
         yield _finding(session, "unseen", wanted, why, fix)
 
 
@@ -114,7 +117,7 @@ def _not_ready(
         return bounded(judged, inventory.settings.timeout, interrupts)
     except NotJudged as error:
         wanted = f"a home of {account.name} that can be read"
-        fix = f"ls -la {account.home}  # look: what hangs"
+        fix = look("ls", "-la", account.home, note="what hangs")
         return [_finding(session, "unreadable", wanted, str(error), fix)]
 
 
@@ -128,7 +131,7 @@ def _not_free(
     """Yield why the conversation is not known, or whoever else has it open."""
     if isinstance(found, str):
         wanted = "a conversation that can be begun or resumed"
-        yield _finding(session, "unknown-conversation", wanted, found, "see docs/switch.md")
+        yield _finding(session, "unknown-conversation", wanted, found, _status(inventory))
         return
     homes = [account.home for account in inventory.accounts]
     own = {one for kept in survey.kept.get(session.name, []) for one in survey.members(kept)}
@@ -139,11 +142,16 @@ def _not_free(
         fix = how_to_end(others, homes)
     except LauncherError as error:
         wanted = "homes that tell who has a conversation open"
-        yield _finding(session, "unreadable", wanted, str(error), "see docs/switch.md")
+        yield _finding(session, "unreadable", wanted, str(error), _status(inventory))
         return
     if others:
         wanted = f"its conversation {found.id} open in the session alone"
         yield _finding(session, "open-elsewhere", wanted, f"it is open in {listed(others)}", fix)
+
+
+def _status(inventory: Inventory) -> str:
+    words = "launcher", "status", "--inventory", inventory.path
+    return look(*words, note="docs/switch.md says what to do about it")
 
 
 def _not_kept(

@@ -12,7 +12,7 @@ from contextlib import ExitStack
 from typing import Any
 
 from invariants.checks import Check, expected_checks
-from invariants.inventory import Inventory
+from invariants.inventory import Inventory, inventory_option
 from launcher.early import Started
 from launcher.errors import Interrupted
 from launcher.interrupts import Interrupts, Waiting
@@ -85,6 +85,7 @@ def judged(
     left, with *waiting* for what has to be done meanwhile: no verdict is made without them.
     """
     expected = expected_checks(inventory, environ)
+    option = inventory_option(inventory.path, environ)
     document: dict[str, Any] = {}
     if isinstance(outcome, Interrupted):
         verdict = Verdict(Colour.UNKNOWN, str(outcome))
@@ -97,12 +98,12 @@ def judged(
         verdict = Verdict(Colour.UNKNOWN, reason)
     else:
         document = _parsed(outcome.document)
-        verdict = judge(outcome.status, document, expected)
+        verdict = judge(outcome.status, document, expected, option)
         if verdict.colour is Colour.UNKNOWN and not document and outcome.output:
             verdict = verdict._replace(reason=f"{verdict.reason} ({outcome.output})")
     if not verdict.expected:
         verdict = verdict._replace(expected=len(expected))
-    warnings = warned_of(document, expected)
+    warnings = warned_of(document, expected, option)
     gate = Gate(verdict, document, started, started + seconds, warnings)
     if not inventory.settings.invariants:
         return gate

@@ -14,6 +14,7 @@ from enum import StrEnum
 from typing import Any, NamedTuple
 
 from invariants.finding import quoted
+from invariants.fixes import look, set_aside
 from invariants.model import Inventory, Session
 from invariants.warning import Warned
 from launcher import records
@@ -62,7 +63,7 @@ class Left(NamedTuple):
         }[self.why]
 
     def fix(self, inventory: Inventory, session: str, projects: str) -> str:
-        """Return what resumes it, for a person."""
+        """Return what resumes it, in words for a person."""
         line = f'conversation = "{self.conversation}"'
         resume = f"to resume it write {line} for the session {session} in {inventory.path}"
         if self.why is Why.GONE:
@@ -101,12 +102,11 @@ def warnings(inventory: Inventory) -> Iterator[Warned]:
     """
     for session in inventory.sessions:
         path = records.path_of(inventory.settings.state, KIND, session.name)
-        dismiss = quoted("rm", path)
         try:
             entries = _noted(inventory, session.name)
         except LauncherError as error:
             found = f"what conversations it left behind is not known: {error}"
-            yield Warned(INVARIANT, found, dismiss, session=session.name)
+            yield Warned(INVARIANT, found, set_aside(path, "aside"), session=session.name)
             continue
         current = _current(inventory, session) if entries else None
         for entry in entries:
@@ -114,8 +114,8 @@ def warnings(inventory: Inventory) -> Iterator[Warned]:
             if left is None or left.conversation == current:
                 continue
             found = f"{left.found}; it goes on with {entry.get('instead')}"
-            fix = left.fix(inventory, session.name, str(entry.get("projects")))
-            fix = f"{fix}; to leave it behind: {dismiss}"
+            note = left.fix(inventory, session.name, str(entry.get("projects")))
+            fix = look("cat", path, note=f"{note}; to leave it behind: {quoted('rm', path)}")
             yield Warned(INVARIANT, found, fix, session=session.name)
 
 

@@ -15,7 +15,8 @@ from time import monotonic
 from typing import Any
 
 from invariants.checks import Check
-from invariants.finding import Finding, quoted
+from invariants.finding import Finding
+from invariants.fixes import look
 from invariants.inventory import Inventory
 from invariants.own.cases import own_checks
 from invariants.own.contents import contents
@@ -203,7 +204,7 @@ def _not_judged(path: str, reason: str, expected: int = 1) -> Verdict:
 
 
 def _correct(path: str) -> str:
-    return f"{quoted('ls', '-l', path)}  # look: correct what is found, then launcher check"
+    return look("ls", "-l", path, note="correct what is found, then launcher check")
 
 
 def _blamed_on(path: str, verdict: Verdict) -> Verdict:

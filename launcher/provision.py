@@ -12,6 +12,7 @@ from typing import NamedTuple
 
 from invariants.entries import judge_entry, leads_over_its_target
 from invariants.finding import Finding
+from invariants.fixes import noted
 from invariants.homes import Homes
 from invariants.inventory import Account, Link
 from invariants.links import LinkState
@@ -112,7 +113,7 @@ def ensure(
         actions, findings = plan(create_homes)
         if findings:
             raise EntriesRefused(findings)
-        return actions if dry_run else _carry_out(actions, plan)
+        return actions if dry_run else _carry_out(actions, plan, option)
 
 
 Plan = tuple[list[Action], list[Finding]]
@@ -181,7 +182,7 @@ def _directories(path: str, planned: list[Action]) -> list[Action]:
     return missing[::-1]
 
 
-def _carry_out(actions: list[Action], plan: Callable[[bool], Plan]) -> list[Action]:
+def _carry_out(actions: list[Action], plan: Callable[[bool], Plan], option: str) -> list[Action]:
     done: list[Action] = []
     errors: list[Finding] = []
     failed: list[str] = []
@@ -196,13 +197,14 @@ def _carry_out(actions: list[Action], plan: Callable[[bool], Plan]) -> list[Acti
         except FileExistsError:
             continue  # somebody was faster; whether it is right is asked below
         except OSError as error:
-            errors.append(_could_not(action, error))
+            errors.append(_could_not(action, error, option))
             failed.append(action.path)
         else:
             done.append(action)
     if not errors and len(done) < len(actions):
         left, errors = plan(False)
-        errors += [_could_not(action, FileExistsError("it came and went")) for action in left]
+        vanished = FileExistsError("it came and went")
+        errors += [_could_not(action, vanished, option) for action in left]
     if errors:
         raise EntriesRefused(errors, done)
     return done
@@ -213,11 +215,11 @@ def _rests_on(action: Action, path: str) -> bool:
     return any(f"{end}/".startswith(f"{path}/") for end in (action.path, action.text) if end)
 
 
-def _could_not(action: Action, error: OSError) -> Finding:
+def _could_not(action: Action, error: OSError, option: str) -> Finding:
     return Finding(
         invariant="ensure",
         state="not-created",
         expected=str(action),
         found=error.strerror or str(error),
-        fix="mend what is found, then launcher ensure again",
+        fix=noted(f"launcher ensure{option}", "first mend what is found"),
     )

@@ -11,15 +11,19 @@ from typing import Any
 
 from invariants.checks import Check
 from invariants.warning import Warned
+from launcher.verdict import once_more
 
 _PLACES = ("account", "link", "session")
 
 
-def warned_of(document: Mapping[str, Any], expected: Mapping[str, Check]) -> tuple[Warned, ...]:
+def warned_of(
+    document: Mapping[str, Any], expected: Mapping[str, Check], option: str = ""
+) -> tuple[Warned, ...]:
     """Return what the *expected* checks warned of, by pytest's *document* of any shape.
 
     A warning counts if it is whole and about its own check: it bears that check's invariant, and
-    names no other account, link or session than the check does.
+    names no other account, link or session than the check does. *option* is what a pasted
+    ``launcher`` command needs to reach the inventory.
     """
     tests = document.get("tests")
     warnings: list[Warned] = []
@@ -30,14 +34,14 @@ def warned_of(document: Mapping[str, Any], expected: Mapping[str, Check]) -> tup
         nodeid = test.get("nodeid")
         check = expected.get(nodeid) if isinstance(nodeid, str) else None
         if check is not None:  # with any other test in it the document is not judged at all
-            warnings += _of(check, metadata["warnings"])
+            warnings += _of(check, metadata["warnings"], option)
     return tuple(warnings)
 
 
-def _of(check: Check, entries: object) -> list[Warned]:
+def _of(check: Check, entries: object, option: str) -> list[Warned]:
     if not isinstance(entries, list):
-        return [_unreadable(check)]
-    return [_whole(check, entry) or _unreadable(check) for entry in entries]
+        return [_unreadable(check, option)]
+    return [_whole(check, entry) or _unreadable(check, option) for entry in entries]
 
 
 def _whole(check: Check, entry: object) -> Warned | None:
@@ -59,11 +63,11 @@ def _whole(check: Check, entry: object) -> Warned | None:
     return warned
 
 
-def _unreadable(check: Check) -> Warned:
+def _unreadable(check: Check, option: str) -> Warned:
     return Warned(
         invariant=check.invariant,
         found="the check left a warning that cannot be read",
-        fix="launcher check again; if it stays, this is a fault of claude-failover: report it",
+        fix=once_more(option),
         account=check.account,
         link=check.link,
         session=check.session,

@@ -151,7 +151,7 @@ def test_target_of_another_user_is_not_mended_by_its_mode(place: Path) -> None:
     place.chmod(0o755)
     os.chown(place, 12345, 12345)
     command = [*UNPRIVILEGED, sys.executable, "-c", script]
-    fix = f"run the launcher as uid 12345, or as root: chown {os.geteuid()} {place}\n"
+    fix = f"chown {os.geteuid()} {place}\n"
     assert fix == subprocess.check_output(command, text=True)
 
 

@@ -374,14 +374,14 @@ def test_link_that_the_kernel_does_not_follow_is_not_shared(place: Place, exists
         drop_target(place)
         found += ", which does not exist"
     why = "which the kernel does not follow: its file system is mounted nosymfollow"
-    assert f"unreadable|{found}, {why}|False" == seen_in(place, NOSYMFOLLOW)
+    assert f"unreadable|{found}, {why}|False|False" == seen_in(place, NOSYMFOLLOW)
 
 
 @NEEDS_ROOT
 def test_link_through_which_the_target_cannot_be_written_is_not_shared(place: Place) -> None:
     place.entry.symlink_to(place.root / "view" / "projects")
     found = f"symlink to {place.root}/view/projects, through which {place.target} cannot be written"
-    assert f"unreadable|{found}|False" == seen_in(place, READ_ONLY)
+    assert f"unreadable|{found}|False|False" == seen_in(place, READ_ONLY)
 
 
 @NEEDS_ROOT
@@ -389,14 +389,16 @@ def test_link_to_a_target_that_is_read_only_itself_is_shared(place: Place) -> No
     """One cause, one failure: the target's own check tells."""
     place.entry.symlink_to(place.target)
     read_only = "mount --bind {root}/shared {root}/shared && mount -o remount,bind,ro {root}/shared"
-    assert f"shared|symlink to {place.target}|True" == seen_in(place, read_only)
+    assert f"shared|symlink to {place.target}|True|False" == seen_in(place, read_only)
 
 
 @NEEDS_ROOT
 def test_link_in_a_home_that_is_mounted_otherwise_is_shared(place: Place) -> None:
     place.entry.symlink_to(place.target)
     mounted = "mount --bind {root}/home {root}/home && mount -o remount,bind,nosuid,nodev,noexec"
-    assert f"shared|symlink to {place.target}|True" == seen_in(place, f"{mounted} {{root}}/home")
+    assert f"shared|symlink to {place.target}|True|False" == seen_in(
+        place, f"{mounted} {{root}}/home"
+    )
 
 
 def test_link_that_the_kernel_refuses_to_this_user_is_not_shared(
@@ -416,7 +418,7 @@ def test_link_that_the_kernel_refuses_to_this_user_is_not_shared(
         patch.setattr(os, "stat", refuse)
         seen = observe(place.entry, place.target)
     found = f"symlink to {place.target}, which the kernel does not follow: Permission denied"
-    assert (S.UNREADABLE, found, False) == seen
+    assert (S.UNREADABLE, found, False, False) == seen
 
 
 def test_name_too_long_is_unreadable(place: Place) -> None:

@@ -129,9 +129,8 @@ def test_home_directory_cannot_be_trusted_for_good(
     finding = judge_readiness(account, session)
 
     assert finding is not None
-    assert "give the session another `directory`: in the home directory it asks each time" == (
-        finding.fix
-    )
+    note = "give the session another `directory`: in the home directory it asks each time"
+    assert f"ls -ld {session.directory}  # look: {note}" == finding.fix
 
 
 def test_older_name_of_the_file_goes_first(account: Account, session: Session) -> None:

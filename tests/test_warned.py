@@ -28,7 +28,7 @@ OF_LINK = Warned("link_is_shared", "b", "c", account="backup", link="projects")
 UNREADABLE = Warned(
     "home_is_usable",
     "the check left a warning that cannot be read",
-    "launcher check again; if it stays, this is a fault of claude-failover: report it",
+    "launcher check  # look: if it stays, this is a fault of claude-failover: report it",
     account="backup",
 )
 MALFORMED: tuple[Any, ...] = (

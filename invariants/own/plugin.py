@@ -60,8 +60,9 @@ class SourceModule(pytest.Module):
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Make the marker known that carries a fix."""
-    config.addinivalue_line("markers", "fix(text): what mends what this test finds")
+    """Make the markers known that carry a fix."""
+    config.addinivalue_line("markers", "fix(text): what mends what this test finds, in words")
+    config.addinivalue_line("markers", "command(line): what does so, to be pasted into a shell")
 
 
 def pytest_collect_directory(path: Path, parent: pytest.Collector) -> pytest.Dir:

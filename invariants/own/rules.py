@@ -7,10 +7,11 @@ not run, is refused with its line instead of being understood half.
 from __future__ import annotations
 
 import ast
+import shlex
 from collections.abc import Iterator
 
 from invariants.checks import FAMILIES
-from invariants.finding import quoted
+from invariants.fixes import look, words_only
 from invariants.own.failing import CannotFail, refuse_what_cannot_fail
 from invariants.own.model import SUBJECTS, OwnTest
 from invariants.own.names import Function as _Function
@@ -18,6 +19,7 @@ from invariants.own.names import bindings, inside
 
 ARGUMENTS = (*SUBJECTS, "inventory")
 MAX_NAME = 100
+_MARKS = ("fix", "command")
 
 
 class RuleBroken(Exception):
@@ -90,7 +92,8 @@ def _test(node: _Function, path: str) -> OwnTest:
     body = [one for one in node.body if not _says_nothing(one)]
     _refuse_if(not body, node, "does nothing: it could not fail")
     doc = " ".join((ast.get_docstring(node) or "").partition("\n\n")[0].split())
-    fix = _fix(node) or f"{quoted('less', f'+{node.lineno}', path)}  # look: what it asks for"
+    shown = f"{node.lineno},{node.end_lineno or node.lineno}p"
+    fix = _fix(node) or look("sed", "-n", shown, path, note="what it asks for")
     return OwnTest(name, _arguments(node), doc or name.replace("_", " "), fix)
 
 
@@ -111,21 +114,42 @@ def _arguments(node: _Function) -> tuple[str, ...]:
 
 
 def _fix(node: _Function) -> str | None:
-    """Return the text of ``@pytest.mark.fix("…")``, the one decorator that a test may have."""
-    text = None
+    """Return the line that the one decorator says that a test may have.
+
+    ``@pytest.mark.fix("…")`` has words, ``@pytest.mark.command("…")`` a command line.
+    """
+    line = None
     for decorator in node.decorator_list:
-        said = _said(decorator)
-        wrong = "has a decorator other than @pytest.mark.fix('…') with one line of text, once"
-        _refuse_if(text is not None or said is None or not said.isprintable(), node, wrong)
-        text = said
-    return text
+        kind, said = _said(decorator) or ("", "\n")
+        wrong = (
+            "has a decorator other than @pytest.mark.fix('…') or @pytest.mark.command('…') with "
+            "one line of text, once"
+        )
+        _refuse_if(line is not None or not said.isprintable(), node, wrong)
+        if kind == "command":
+            _refuse_if(not _is_command(said), node, f"has no command line in {said!r}")
+            line = said
+        else:
+            line = words_only(said)
+    return line
 
 
-def _said(decorator: ast.expr) -> str | None:
-    """Return the text in ``pytest.mark.fix("…")``; None for all else."""
-    if not isinstance(decorator, ast.Call) or ast.unparse(decorator.func) != "pytest.mark.fix":
+def _is_command(line: str) -> bool:
+    """Return whether no quote in *line* stays open, and it says anything."""
+    try:
+        return bool(shlex.split(line, comments=True))
+    except ValueError:
+        return False
+
+
+def _said(decorator: ast.expr) -> tuple[str, str] | None:
+    """Return the kind and the text of ``pytest.mark.KIND("…")``; None for all else."""
+    if not isinstance(decorator, ast.Call):
+        return None
+    kind = ast.unparse(decorator.func).removeprefix("pytest.mark.")
+    if kind not in _MARKS or ast.unparse(decorator.func) != f"pytest.mark.{kind}":
         return None
     match decorator.args, decorator.keywords:
         case [ast.Constant(str(said))], []:
-            return said
+            return kind, said
     return None

@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from contextlib import ExitStack
 
 from invariants.entries import judge_entry
-from invariants.finding import Finding, quoted
+from invariants.finding import Finding
+from invariants.fixes import look
 from invariants.homes import Homes
 from invariants.links import LinkState
 from invariants.targets import Targets
@@ -68,7 +69,7 @@ def _planned(subjects: Sequence[Subject], how: Adoption, stack: ExitStack) -> li
             with stopping(work):
                 work.plan(source, targets[subject.link.target])
         except OSError as error:
-            fix = quoted("namei", "-l", subject.entry)
+            fix = look("namei", "-l", subject.entry, note="what on the way cannot be read")
             words = error.strerror or str(error)
             findings.append(subject.finding("unreadable", "what can be read", words, fix))
             continue

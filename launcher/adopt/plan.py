@@ -16,6 +16,7 @@ from typing import NamedTuple
 
 from invariants.access import user_name
 from invariants.finding import Finding, quoted
+from invariants.fixes import as_root, free_name, look
 from invariants.model import Account, Link
 from launcher.adopt.busy import Tenant
 from launcher.adopt.compare import Comparison, Place, Relation
@@ -110,7 +111,10 @@ class Subject:
                     "busy",
                     "nobody at work there",
                     f"pid {one.pid} ({one.command}): {one.why}",
-                    f"end it first; or, if it surely writes nothing there{others}: {anyway}",
+                    look(
+                        *("ps", "-fp", str(one.pid)),
+                        note=f"end it; or, if it surely writes nothing there{others}: {anyway}",
+                    ),
                 )
             )
         return findings
@@ -218,7 +222,7 @@ class _Planner:
         top = os.path.realpath(self._source.path)
         for point in self._mounts:
             if f"{point}/".startswith(f"{top}/"):
-                fix = f"unmount it: {quoted('umount', point)}"
+                fix = as_root("umount", point)
                 found = f"a mount point: {point}"
                 self._find("mount-point", "one file system", found, fix)
 
@@ -288,8 +292,7 @@ class _Planner:
             place = other.tree.shown(other.path)
             expected = f"a shorter transcript that belongs to {user_name(self._user)}"
             found = f"{place}: it belongs to {user_name(other.node.uid)}"
-            owner = quoted("chown", str(self._user), place)
-            self._find("not-yours", expected, found, f"as root: {owner}")
+            self._find("not-yours", expected, found, as_root("chown", str(self._user), place))
         elif rule is None:
             self._conflict(path, node, other)
         else:
@@ -360,7 +363,8 @@ class _Planner:
         needed, free = self.bytes_to_copy(), self._target.free_bytes - self._target.planned_bytes
         if needed > free:
             expected = f"{needed} bytes free on the file system of {self._target.path}"
-            self._find("no-space", expected, f"{free} bytes", quoted("df", "-h", self._target.path))
+            fix = look("df", "-h", self._target.path, note="make room")
+            self._find("no-space", expected, f"{free} bytes", fix)
 
     def bytes_to_copy(self) -> int:
         """Return how many bytes the target's file system must find room for."""
@@ -372,8 +376,11 @@ class _Planner:
         place = self._source.shown(path)
         words = [*command.split(), place]
         if command == "mv -nT":
-            words.append(f"{place}.renamed")
-        fix = quoted(*words) if place.isprintable() else f"look at {place!a}"
+            fix = quoted(*words, free_name(place, "renamed"))
+        elif command.startswith("chmod"):
+            fix = quoted(*words)
+        else:
+            fix = look(*words, note=f"there may only be {expected}")
         self._find(state, expected, f"{place}: {found}", fix)
 
     def _find(self, state: str, expected: str, found: str, fix: str) -> None:

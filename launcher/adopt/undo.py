@@ -8,6 +8,7 @@ from typing import Any
 
 from invariants.entries import judge_entry
 from invariants.finding import Finding, quoted
+from invariants.fixes import look, noted
 from invariants.links import LinkState, observe
 from launcher.adopt.busy import Premises, tenants
 from launcher.adopt.names import ADOPTED, dated
@@ -51,7 +52,7 @@ def undo(subject: Subject, how: Adoption) -> Undone:
     try:
         home = Tree(os.path.realpath(subject.account.home))
     except OSError as error:
-        fix = quoted("namei", "-l", subject.account.home)
+        fix = look("namei", "-l", subject.account.home, note="what on the way cannot be read")
         words = error.strerror or str(error)
         finding = subject.finding("unreadable", "a home that can be read", words, fix)
         raise AdoptionRefused([finding]) from error
@@ -69,13 +70,14 @@ def _undo(home: Tree, subject: Subject, how: Adoption) -> Undone:
             return Undone(subject, None, _common(subject.entry, subject, how))
         finding = judge_entry(subject.account, subject.link, subject.option)
         if finding is not None and is_directory:
-            fix = f"nothing is left to undo; to adopt it: {finding.fix}"
+            fix = noted(finding.fix, "nothing is left to undo: this adopts it")
             finding = finding._replace(fix=fix)
         raise AdoptionRefused([finding] if finding is not None else [])
     found = _newest(home, subject)
     if found is None:
         expected = f"{subject.entry}.{ADOPTED}-DATE, the directory that was adopted"
-        fix = "nothing to go back to: it was removed since, or the link never was a directory"
+        note = "nothing to go back to: it was removed since, or the link never was a directory"
+        fix = look("ls", "-la", subject.account.home, note=note)
         raise AdoptionRefused([subject.finding("no-old-directory", expected, "none", fix)])
     old, node = found
     place = os.path.join(subject.account.home, old)

@@ -8,7 +8,8 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from typing import Any
 
-from invariants.finding import Finding, quoted
+from invariants.finding import Finding
+from invariants.fixes import look
 from invariants.links import LinkState, observe
 from launcher.adopt.busy import Premises, Tenant, tenants
 from launcher.adopt.carry import Carrier, Report
@@ -115,17 +116,18 @@ class Work:
         entry, target = (os.path.realpath(p) for p in (self._source.path, self.subject.link.target))
         found = []
         if f"{target}/".startswith(f"{entry}/") or f"{entry}/".startswith(f"{target}/"):
-            fix = "name another target in the inventory"
+            fix = look("ls", "-ldi", entry, target, note="name another target in the inventory")
             found.append(self.subject.finding("nested", "two places", f"{entry}, {target}", fix))
         if os.stat(self.subject.account.home).st_dev != self._root().dev:
             expected = "a directory on the file system of its home"
-            fix = quoted("findmnt", "-T", entry)
+            fix = look("findmnt", "-T", entry, note="what is mounted there, and must not be")
             found.append(self.subject.finding("mount-point", expected, "on another one", fix))
         dated_name = new_dated(self.subject.account.home, self.subject.link.name, ADOPTED)
         longest = os.statvfs(self.subject.account.home).f_namemax
         if len(os.fsencode(dated_name)) > longest:
             expected = f"room for a dated name in {longest} bytes"
-            fix = "give the link a shorter name in the inventory"
+            note = "give the link a shorter name in the inventory"
+            fix = look("ls", "-ld", entry, note=note)
             found.append(self.subject.finding("name-too-long", expected, dated_name, fix))
         return found
 

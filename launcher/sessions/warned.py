@@ -9,8 +9,10 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING
 
+from invariants.fixes import noted
 from invariants.warning import Warned
 from launcher import left
+from launcher.verdict import once_more
 
 if TYPE_CHECKING:
     from launcher.sessions.survey import Survey
@@ -45,7 +47,7 @@ def _in_background(survey: Survey, option: str) -> Iterable[Warned]:
             yield Warned(
                 invariant=IN_BACKGROUND,
                 found=f"its {found} (pid {worker.pid}), which `down` and `switch` end",
-                fix=f"{worker.fix}  # or open it again in the session's terminal",
+                fix=noted(worker.fix, "or open it again in the session's terminal"),
                 session=name,
             )
 
@@ -71,8 +73,7 @@ def warned(survey: Survey, option: str) -> tuple[Warned, ...]:
                 Warned(
                     invariant=NOT_LOOKED_AT,
                     found=f"{kind.__name__.strip('_')} could not be told: {error!r}",
-                    fix="launcher check again; if it stays, this is a fault of claude-failover: "
-                    "report it",
+                    fix=once_more(option),
                 )
             )
     return tuple(warnings)

@@ -62,7 +62,8 @@ def test_undo_of_what_is_not_adopted_is_refused(world: World) -> None:
         world.undo()
     (finding,) = refusal.value.findings
     assert "real-directory" == finding.state
-    assert "nothing is left to undo; to adopt it: launcher adopt backup projects" == finding.fix
+    note = "nothing is left to undo: this adopts it"
+    assert f"launcher adopt backup projects  # {note}" == finding.fix
 
 
 def test_names_that_are_not_surely_on_the_disk_are_unknown_and_not_called_unchanged(

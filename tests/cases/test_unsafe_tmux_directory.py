@@ -27,7 +27,11 @@ def sockets(line: str) -> list[str]:
     [
         ("chmod 777 $0", "mode 0777", f"chmod o-rwx {DIRECTORY}"),
         ("chmod 701 $0", "mode 0701", f"chmod o-rwx {DIRECTORY}"),
-        ("chmod 700 $0 && chown 12345 $0", "a directory of uid 12345", "  # as root"),
+        (
+            "chmod 700 $0 && chown 12345 $0",
+            "a directory of uid 12345",
+            f"mv -n {DIRECTORY} {DIRECTORY}.aside/",
+        ),
     ],
     ids=["open", "searchable", "of another user"],
 )

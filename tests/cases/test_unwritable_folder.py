@@ -155,8 +155,8 @@ def test_folder_that_is_root_s_after_a_sudo_is_red_for_its_user(world: World, mo
         failure["state"],
         failure["found"],
     )
-    assert f"as root: chown -R {UID} {folder}" == failure["fix"]
-    assert 0 == subprocess.run(failure["fix"].partition(": ")[2], shell=True).returncode
+    assert f"sudo chown -R {UID} {folder}" == failure["fix"]
+    assert 0 == subprocess.run(failure["fix"].removeprefix("sudo "), shell=True).returncode
     assert 0 == vm.run("up").returncode
 
 

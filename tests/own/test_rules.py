@@ -29,13 +29,26 @@ def test_disk_has_room(link, account):
     """
     assert link
 '''
-    expected = OwnTest("disk_has_room", ("link", "account"), "The disk has room.", "make room")
+    holds = "The disk has room."
+    expected = OwnTest("disk_has_room", ("link", "account"), holds, "# make room")
     assert (expected,) == read_tests(source, PATH)
+
+
+def test_fix_that_is_a_command_is_taken_as_it_is() -> None:
+    source = "@pytest.mark.command({!r})\ndef test_a(): assert max(0, 1)"
+    line = "df -h '/a b'  # look: make room"
+    (test,) = read_tests(source.format(line).encode(), PATH)
+    assert line == test.fix
+    for wrong in ("echo 'it", "", "# only words"):
+        assert f"has no command line in {wrong!r}" in reason(source.format(wrong))
 
 
 def test_without_words_the_name_and_the_place_have_to_do() -> None:
     (test,) = read_tests(b"def test_disk_has_room():\n    assert max(0, 1)", PATH)
-    assert ("disk has room", f"less +1 {PATH}  # look: what it asks for") == (test.holds, test.fix)
+    assert ("disk has room", f"sed -n 1,2p {PATH}  # look: what it asks for") == (
+        test.holds,
+        test.fix,
+    )
 
 
 @pytest.mark.parametrize(
@@ -124,10 +137,15 @@ def test_refused(source: str, expected: str) -> None:
         "pytest.mark.fix(TEXT)",
         "pytest.mark.fix('two\\nlines')",
         "pytest.mark.fix('a')\n@pytest.mark.fix('b')",
+        "pytest.mark.fix('a')\n@pytest.mark.command('b')",
+        "fix('a')",
     ],
 )
 def test_no_other_decorator_than_a_fix_is_taken(decorator: str) -> None:
-    expected = "test_a has a decorator other than @pytest.mark.fix('…') with one line of text, once"
+    expected = (
+        "test_a has a decorator other than @pytest.mark.fix('…') or @pytest.mark.command('…') with "
+        "one line of text, once"
+    )
     assert expected in reason(f"@{decorator}\ndef test_a(): assert max(0, 1)")
 
 
