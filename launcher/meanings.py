@@ -67,9 +67,9 @@ _LINK = {
         _ADOPT,
     ),
     LinkState.REAL_DIRECTORY: (
-        "A directory with entries stands where the symlink must be.",
+        "A directory with entries, or a mount of the target, stands where the symlink must be.",
         f"{_DIVIDED} What it holds is some account's history already.",
-        _ADOPT,
+        f"{_ADOPT} What is mounted there is unmounted first: paste the fix that check prints.",
     ),
     LinkState.FILE: ("A regular file stands where the symlink must be.", _NOWHERE, _ASIDE),
     LinkState.SPECIAL: (
@@ -112,13 +112,13 @@ _HOME = {
     "not-yours": (
         "The home belongs to another user.",
         "Transcripts are readable by their owner only: under another user resume finds nothing.",
-        "Run the launcher as that user, or name a home of your own.",
+        "Paste the fix that check prints: it is chown, or says as whom to run the launcher.",
     ),
     "read-only": ("The home is on a read-only file system.", _NOWHERE, _MOUNT),
     "no-access": (
         "You may not read, write or enter the home.",
         _NOWHERE,
-        "chmod u+rwx HOME",
+        "Paste the fix that check prints: chmod, or chattr -i where it was made immutable.",
     ),
     "nosymfollow": (
         "The home is on a file system mounted nosymfollow: the kernel follows no symlink in it.",
@@ -155,7 +155,7 @@ _TARGET = {
     "no-access": (
         "You may not read, write or enter the target.",
         _NOWHERE,
-        "Paste the fix that check prints: chmod where it is yours, else its owner is asked.",
+        "Paste the fix that check prints: chmod or chattr -i where it is yours, else chown.",
     ),
 }
 
@@ -173,7 +173,7 @@ _SESSION_CHECK = {
     "missing": (
         "The session's directory, its program, or the program that keeps sessions is not there.",
         "tmux would start it in another directory in silence, or it would end at once.",
-        "Create or install it, or correct the session in the inventory.",
+        "Bring it back or install it, or correct the session in the inventory.",
     ),
     "unreadable": (
         "The session's directory, or what Claude Code keeps of its conversation, cannot be read.",
@@ -189,7 +189,7 @@ _SESSION_CHECK = {
         "The session's directory may not be entered, or what Claude Code keeps of its conversation "
         "may not be written.",
         "tmux would start it in another directory in silence; or no turn of it would be kept.",
-        "Paste the fix that check prints: chmod if it is yours, else root gives it back to you.",
+        "Paste the fix that check prints: chmod or chattr -i if it is yours, else chown.",
     ),
     "not-a-file": (
         "Something other than a file is in the place of the conversation's transcript.",
@@ -292,7 +292,7 @@ _CLAUDE = {
     "not-yours": (
         "The file belongs to another user.",
         "Claude Code could not replace it, or somebody else could.",
-        "Give it back to the user that the sessions run as.",
+        "Paste the fix that check prints: chown, or a free name for it and a new login.",
     ),
     "different": (
         "Hooks or permissions differ between the homes.",
@@ -322,7 +322,7 @@ _CLAUDE = {
     "unreadable": (
         "What the check looks at cannot be read.",
         "Nobody can tell whether it is right, so it counts as wrong.",
-        _LOOK,
+        "Paste the fix that check prints: it shows the file, or makes one that is too large smaller.",
     ),
 }
 
@@ -376,7 +376,8 @@ _FINDING = {
     NOT_JUDGED: (
         "The check did not run to its end: an error, a skip, or a file that cannot be loaded.",
         "What it would have found is not known.",
-        "Read what was found; for an own invariant, correct its file. Then launcher check.",
+        "Read what was found; for an own invariant, correct its file. Then launcher check; "
+        "if it stays, it is a fault of claude-failover: report it.",
     ),
     BROKEN: (
         "An invariant of the operator's own does not hold.",

@@ -5,7 +5,9 @@ from __future__ import annotations
 import ast
 import json
 import re
+from importlib import import_module
 from pathlib import Path
+from typing import TypeGuard
 
 import pytest
 
@@ -33,25 +35,44 @@ def literals(node: ast.AST) -> set[str]:
     return set()
 
 
-_PLACES = {"_fault": 3, "_finding": 1, "Clash": 1}
+_PLACES = {"_fault": 3, "_finding": 1, "_Fault": 2, "Clash": 1}
 """Among how many first arguments of such a call the state is."""
 _STATE = re.compile("[a-z]+(-[a-z]*)*")
+
+
+def constants(module: Path, node: ast.AST) -> set[str]:
+    """Return the text that a name of *module*'s stands for, if it is a constant."""
+    if not isinstance(node, ast.Name) or not node.id.isupper():
+        return set()
+    return {getattr(import_module(f"invariants.{module.stem}"), node.id)}
+
+
+def _is_found(node: ast.AST) -> TypeGuard[ast.Return | ast.Assign]:
+    """Tell whether *node* has a state, what was found, and maybe the fix, in one tuple."""
+    if isinstance(node, ast.Return):
+        return isinstance(node.value, ast.Tuple) and len(node.value.elts) == 3
+    if isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Name):
+        return isinstance(node.value, ast.Tuple) and node.targets[0].id == "found"
+    return False
 
 
 def states_of(module: Path) -> set[str]:
     """Return the states that a module of the invariants gives to what it finds."""
     found: set[str] = set()
     for node in ast.walk(ast.parse(module.read_text())):
-        if isinstance(node, ast.Call):
+        if _is_found(node):
+            assert isinstance(node.value, ast.Tuple)
+            words = literals(node.value.elts[0])
+            found |= {word for word in words if _STATE.fullmatch(word)}
+        elif isinstance(node, ast.Call):
             name = node.func.id if isinstance(node.func, ast.Name) else ""
             if name == "Finding":
                 for keyword in node.keywords:
                     found |= literals(keyword.value) if keyword.arg == "state" else set()
-            elif name in ("_fault", "_finding", "Clash") and node.args:
+            elif name in _PLACES:
                 for argument in node.args[: _PLACES[name]]:
-                    found |= {word for word in literals(argument) if _STATE.fullmatch(word)} - {
-                        "nothing"
-                    }
+                    words = literals(argument) | constants(module, argument)
+                    found |= {word for word in words if _STATE.fullmatch(word)} - {"nothing"}
         elif isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Tuple):
             first = node.targets[0].elts[0]
             if isinstance(first, ast.Name) and first.id == "state":

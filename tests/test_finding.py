@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 
 import pytest
@@ -110,10 +111,24 @@ def test_shown_text_is_as_it_is_or_escaped(text: str, expected: str) -> None:
 
 @pytest.mark.parametrize(
     "words",
-    [["a"], ["a b", "c"], ["it's"], ["$HOME", "`id`", "*"], [""], ["-x", "~", "a\nb"], ["ü;|&"]],
+    [
+        ["a"],
+        ["a b", "c"],
+        ["it's"],
+        ["it's\x1b$(id)!%\\ü\n2", "\udcff"],
+        ["a\n"],
+        ["$HOME", "`id`", "*"],
+        [""],
+        ["-x", "~", "a\nb"],
+        ["ü;|&"],
+    ],
 )
 def test_shell_takes_quoted_words_as_they_were_meant(words: list[str]) -> None:
     script = f"printf '%s\\0' {quoted(*words)}"
-    child = subprocess.run(["sh", "-c", script], capture_output=True, check=True)
+    for shell in ("sh", "bash"):
+        child = subprocess.run([shell, "-c", script], capture_output=True, check=True)
+        assert words == list(map(os.fsdecode, child.stdout.split(b"\0")[:-1]))
 
-    assert words == child.stdout.decode().split("\0")[:-1]
+
+def test_word_that_cannot_be_printed_is_quoted_on_one_line() -> None:
+    assert quoted("ls", "a\nb\udcff\x1b").isprintable()

@@ -18,6 +18,7 @@ from typing import Any
 
 from launcher.sessions.tmux import label_of_server, server_label
 from tests.schema import validated
+from tests.shell_lines import is_a_line_for_a_shell
 
 CHECKOUT = Path(__file__).resolve().parents[1]
 LINKS = ("session-env", "file-history", "projects")
@@ -66,8 +67,13 @@ class Vm:
 
     @property
     def report(self) -> dict[str, Any]:
-        """The report's ``failover`` key; the whole report is as its schema has it."""
+        """The report's ``failover`` key; the whole report is as its schema has it.
+
+        Each fix in it is a line for a shell.
+        """
         failover: dict[str, Any] = validated(json.loads(self.report_path.read_text()))["failover"]
+        for told in (*failover["failures"], *failover.get("warnings", ())):
+            assert is_a_line_for_a_shell(told["fix"]), told["fix"]
         return failover
 
     @property
