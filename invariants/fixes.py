@@ -145,7 +145,7 @@ def is_immutable(path: str) -> bool:
     return bool(struct.unpack("i", flags[:4])[0] & _IMMUTABLE)
 
 
-def access(path: str, status: os.stat_result) -> tuple[str, str]:
+def to_get_access(path: str, status: os.stat_result) -> tuple[str, str]:
     """Return what keeps the user from a directory that is there, in words, and what mends that.
 
     Its mode is its owner's business. *status* is the directory's, which is on no read-only mount.

@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from invariants.access import DATABASES, other_writers, user_name
 from invariants.finding import Finding, quoted
-from invariants.fixes import access, given_back, look, set_aside
+from invariants.fixes import given_back, look, set_aside, to_get_access
 from invariants.inputs import Input
 from invariants.links import is_nosymfollow
 from invariants.model import Account, Inventory
@@ -74,7 +74,7 @@ class Homes:
             if os.statvfs(home).f_flag & os.ST_RDONLY:
                 fix = look("findmnt", "-T", home, note="what must be mounted writable")
                 return _fault(account, "read-only", "on a read-only file system", fix)
-            found, fix = access(home, status)
+            found, fix = to_get_access(home, status)
             return _fault(account, "no-access", found, fix, hides=hides)
         try:
             writers = other_writers(status, home)

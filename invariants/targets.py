@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from invariants.access import user_name
 from invariants.finding import Finding, quoted
-from invariants.fixes import access, as_root, look, set_aside
+from invariants.fixes import as_root, look, set_aside, to_get_access
 from invariants.inputs import Input
 from invariants.model import Inventory, Link
 from invariants.mounts import FSTAB, unmounted
@@ -97,7 +97,7 @@ class Targets:
             fix = look("findmnt", "-T", target, note="what must be mounted writable")
             return _fault(link, "read-only", "on a read-only file system", fix)
         if not os.access(target, os.R_OK | os.W_OK | os.X_OK, effective_ids=True):
-            return _fault(link, "no-access", *access(target, status))
+            return _fault(link, "no-access", *to_get_access(target, status))
         return self._clash(link)
 
     def _missing(self, link: Link) -> Finding:

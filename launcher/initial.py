@@ -7,6 +7,7 @@ import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from invariants.fixes import look
 from invariants.inventory import (
     VARIABLE,
     InventoryError,
@@ -42,7 +43,7 @@ def refuse_existing(path: str, environ: Mapping[str, str]) -> None:
     if os.path.lexists(path):
         raise Refused(
             f"{path}: exists, and was left as it is\n"
-            f"fix: compare it with what launcher init --dry-run prints"
+            f"fix: {look('cat', path, note='compare it with what launcher init --dry-run prints')}"
         )
     try:
         there = locate(None, environ)
@@ -51,7 +52,7 @@ def refuse_existing(path: str, environ: Mapping[str, str]) -> None:
     if path in default_places(environ) and there != path:
         raise Refused(
             f"{there}: is the inventory already; one at {path} would hide it\n"
-            f"fix: edit it, or write another with --inventory PATH"
+            f"fix: {look('cat', there, note='edit it, or write another with --inventory PATH')}"
         )
 
 
@@ -74,7 +75,7 @@ def _no_home(proposal: Proposal) -> str:
             "no home of Claude Code was found: looked for ~/.claude, ~/.claude-*, ~/.config/claude "
             "and what your shell and processes have in CLAUDE_CONFIG_DIR",
             *lines,
-            "fix: log in with CLAUDE_CONFIG_DIR=~/.claude-primary claude, then launcher init again",
+            "fix: CLAUDE_CONFIG_DIR=~/.claude-primary claude  # log in, then launcher init again",
         ]
     )
 

@@ -322,7 +322,7 @@ _CLAUDE = {
     "unreadable": (
         "What the check looks at cannot be read.",
         "Nobody can tell whether it is right, so it counts as wrong.",
-        "Paste the fix that check prints: it shows the file, or makes one that is too large smaller.",
+        "Paste the fix that check prints: it shows the file, or makes a too large one smaller.",
     ),
 }
 

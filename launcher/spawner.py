@@ -9,6 +9,7 @@ instance of ``claude-failover-spawn@.service``, which becomes the process that i
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
@@ -48,7 +49,8 @@ def spawn(
             connection.shutdown(socket.SHUT_WR)
             answer = _line(connection)
     except OSError as error:
-        fix = "systemctl [--user] start claude-failover-spawn.socket"
+        user = "--user " if os.geteuid() else ""
+        fix = f"systemctl {user}start claude-failover-spawn.socket"
         raise Unavailable(f"systemd starts no unit for it: {path}: {error} (fix: {fix})") from error
     if not answer.isdecimal():
         raise Unavailable(f"systemd started no {argv[0]}: {answer or 'no answer'}")

@@ -18,6 +18,7 @@ from typing import IO
 
 from invariants.access import other_writers, user_name
 from invariants.finding import quoted, shown
+from invariants.fixes import free_name
 from invariants.inventory import Inventory, InventoryError, load
 from invariants.opening import open_at_once
 from invariants.safety import is_guarded, trusted_users, unsafe
@@ -80,15 +81,20 @@ def _unsafe_parts(
                     owner = entry.stat(follow_symlinks=False).st_uid
                     if owner in users:
                         continue
-                    yield entry.path, f"belongs to {user_name(owner)} (fix: move it away)"
+                    fix = _aside(entry.path)
+                    yield entry.path, f"belongs to {user_name(owner)} (fix: {fix})"
+
+
+def _aside(path: str) -> str:
+    return quoted("mv", path, free_name(path, "aside"))
 
 
 def _changeable(
     path: str, status: os.stat_result, file: str | int, users: Collection[int]
 ) -> Iterator[str]:
     if status.st_uid not in users:
-        fix = quoted("mv", path, f"{path}.aside")
-        yield f"belongs to {user_name(status.st_uid)}, who could write anything there (fix: {fix})"
+        why = f"belongs to {user_name(status.st_uid)}, who could write anything there"
+        yield f"{why} (fix: {_aside(path)})"
     elif writers := other_writers(status, file):
         yield f"can be written by {writers} (fix: {quoted('chmod', 'go-w', path)})"
 

@@ -12,7 +12,6 @@ import pytest
 
 from invariants.finding import quoted
 from invariants.fixes import (
-    access,
     as_root,
     copied_apart,
     free_name,
@@ -22,6 +21,7 @@ from invariants.fixes import (
     noted,
     set_aside,
     set_aside_as_root,
+    to_get_access,
     words_only,
 )
 from tests.places import NEEDS_ROOT
@@ -165,7 +165,7 @@ def test_immutable_directory_is_told_from_others(tmp_path: Path) -> None:
     assert not is_immutable(str(tmp_path / "missing"))
     if subprocess.run(["chattr", "+i", tmp_path], capture_output=True).returncode:
         pytest.skip("no attributes of files here")
-    found, fix = access(str(tmp_path), tmp_path.stat())
+    found, fix = to_get_access(str(tmp_path), tmp_path.stat())
     assert is_immutable(str(tmp_path))
     assert "immutable (chattr +i)" in found
     assert 0 == subprocess.run(["sh", "-c", fix]).returncode

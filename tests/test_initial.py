@@ -176,7 +176,7 @@ def test_without_a_home_it_says_where_it_looked(
     assert "no home of Claude Code was found" in told
     assert f"{user}/.claude-mem: does not look like a home" in told
     assert f"{user}/.claude: no directory" in told
-    assert "fix: log in with CLAUDE_CONFIG_DIR=" in told
+    assert "fix: CLAUDE_CONFIG_DIR=" in told
 
 
 def test_links_that_are_there_tell_the_root_and_the_targets(user: Path, tmp_path: Path) -> None:

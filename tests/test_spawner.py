@@ -88,7 +88,7 @@ def test_program_that_cannot_be_executed_is_told(systemd: Systemd, tmp_path: Pat
 
 
 def test_socket_that_is_not_there_is_told_with_the_fix(tmp_path: Path) -> None:
-    with pytest.raises(Unavailable, match=r"fix: systemctl .* claude-failover-spawn\.socket"):
+    with pytest.raises(Unavailable, match=r"fix: systemctl .*start claude-failover-spawn\.socket"):
         spawn(str(tmp_path / "spawn"), ["/bin/true"], {})
 
 

@@ -181,7 +181,7 @@ def test_sticky_state_directory_is_taken_as_long_as_nobody_else_is_in_it(vm: Vm)
     placed.touch()
     assert 0 == vm.run("check").returncode
     os.chown(placed, OTHER, GROUP)
-    problem = f"launcher.state: {placed} belongs to uid {OTHER} (fix: move it away)"
+    problem = f"launcher.state: {placed} belongs to uid {OTHER} (fix: mv {placed} {placed}.aside)"
     assert (78, f"launcher: {vm.inventory}: {problem}") == first_line(vm, "check")
 
 
