@@ -576,17 +576,16 @@ def manager_gone(on: Machine) -> None:
 
 
 def _sockets(on: Machine, *lines: str) -> None:
-    """Let the directory of tmux's sockets be another one, made by *lines*."""
+    """Let the directory of tmux's sockets be another one, made by *lines*, in a /tmp of its own."""
     on.write(backend="tmux")
-    directory = socket_directory(os.geteuid())
+    name = Path(socket_directory(os.geteuid())).name
     place = on.root / "tmp"
     place.mkdir()
-    moved = place / Path(directory).name
-    beyond = on.root.relative_to("/tmp").parts[0]  # the VM itself lies in /tmp
+    beside = f'for one in /tmp/*/; do new="{place}/$(basename "$one")"'
+    beside += f'; test "$new" = "{place}/{name}" || {{ mkdir "$new" && mount --rbind "$one" "$new"'
     on.mounted(
-        *(line.replace("$0", str(moved)) for line in lines),
-        f"mkdir {place}/{beyond}",
-        f"mount --rbind /tmp/{beyond} {place}/{beyond}",
+        f"{beside} || true; }}; done",
+        *(line.replace("$0", f"{place}/{name}") for line in lines),
         f"mount --rbind {place} /tmp",
     )
 
