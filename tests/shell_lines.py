@@ -26,7 +26,7 @@ def is_a_line_for_a_shell(fix: str) -> bool:
     is_first = True
     for word in words:
         if is_first and not re.match("[A-Z_]+=", word):
-            name = os.path.basename(word.lstrip("("))
+            name = os.path.basename(word.strip("()"))
             if name not in _PROGRAMS and not name.startswith("python"):
                 return False
             is_first = False

@@ -19,6 +19,7 @@ from invariants.naming import BROKEN, NOT_JUDGED
 from launcher.meanings import TOPICS
 from tests.pasted.machine import ALIVE, Machine, about, is_look
 from tests.pasted.ways import WAYS, Way
+from tests.shell_lines import is_a_line_for_a_shell
 from tests.test_explain import PLACEHOLDERS, states_of
 from tests.vm import CHECKOUT, Vm
 
@@ -97,7 +98,7 @@ def _paste(machine: Machine, shell: str, way: Way) -> None:
 
 def _pasted(machine: Machine, shell: str, fix: str, mends: bool) -> str:
     """Paste a fix; return its exit code, once the shell has proved to be as it was."""
-    assert fix.isprintable()
+    assert is_a_line_for_a_shell(fix), fix
     done = machine.paste(shell, fix)
     said = f"{fix}\n{done.stdout}{done.stderr}"
     answer = re.search(rf"^{ALIVE} (\d+)$", done.stdout, re.MULTILINE)

@@ -688,7 +688,7 @@ def own_in_words(on: Machine) -> None:
 
 @way("own", "broken", mends=True)
 def own_with_a_command(on: Machine) -> None:
-    _own(on, f'@pytest.mark.command("touch {on.root}/there")', *_MISSING)
+    _own(on, f'@pytest.mark.command("mkdir {on.root}/there")', *_MISSING)
 
 
 @way("own", "broken")
