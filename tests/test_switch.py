@@ -619,7 +619,7 @@ def test_backend_that_fails_in_the_middle_is_told(
 
 
 def of(name: str, found: str) -> Warned:
-    return Warned("sessions", found, "", session=name)
+    return Warned("sessions", found, "launcher status", session=name)
 
 
 def under(survey: Survey, option: str) -> tuple[Warned, ...]:
@@ -638,5 +638,5 @@ def test_switch_warns_of_what_is_true_after_it(
     assert ["backup"] == [one["found"] for one in api.vm.report["warnings"]]
     assert ["backup"] == [one["found"] for one in done.as_json(api.inventory)["warnings"]]
     text = switch_text(done, api.inventory, Painter(False))
-    assert "\n  warning: session api: backup; fix: \n" in text
+    assert "\n  warning: session api: backup; fix: launcher status\n" in text
     assert (of("api", "backup"),) == api.switch("primary", dry_run=True).gate.warnings

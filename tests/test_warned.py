@@ -266,7 +266,7 @@ def test_start_is_not_stopped_by_a_warning_and_is_told_with_it(vm: Vm) -> None:
 
 def test_start_warns_of_what_is_true_after_it(vm: Vm, monkeypatch: pytest.MonkeyPatch) -> None:
     def of_what_runs(survey: Survey, option: str) -> list[Warned]:
-        return [Warned("sessions", "runs", "", session=name) for name in survey.kept]
+        return [Warned("sessions", "runs", "launcher status", session=name) for name in survey.kept]
 
     monkeypatch.setattr(warned, "KINDS", (of_what_runs,))
     vm.write({"api": ["sleep", "600"]})
