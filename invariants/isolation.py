@@ -85,14 +85,15 @@ class Isolation:
     def _shared(self, account: Account, path: str, status: os.stat_result) -> Finding | None:
         """Detect a file that has a second name, in another home or elsewhere."""
         owners = self._owners(account, os.path.basename(path), status)
-        fix = noted(copied_apart(path), f"then log {account.name} in again")
         if owners[0] is not account:
-            found = f"is the very file of {owners[0].name}"
-            return _fault(account, path, "shared", found, fix)
-        if status.st_nlink > len(owners):
-            found = f"has {status.st_nlink} names: a hard link to it is elsewhere"
-            return _fault(account, path, "hard-linked", found, fix)
-        return None
+            state, found = "shared", f"is the very file of {owners[0].name}"
+        elif status.st_nlink > len(owners):
+            state, words = "hard-linked", "names: a hard link to it is elsewhere"
+            found = f"has {status.st_nlink} {words}"
+        else:
+            return None  # before a free name is looked for
+        fix = noted(copied_apart(path), f"then log {account.name} in again")
+        return _fault(account, path, state, found, fix)
 
     def _owners(self, account: Account, name: str, status: os.stat_result) -> list[Account]:
         """Return whose file the file *name* of *account* is, in the inventory's order.
