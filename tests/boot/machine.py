@@ -166,8 +166,10 @@ class Machine:
         os.chown(path, owner, owner)
 
     def link(self, inside: str, target: str) -> None:
-        """Make a symlink of the machine's."""
-        (self.path if self._leader else self._lying)(inside).symlink_to(target)
+        """Make a symlink of the machine's, in place of what may be there."""
+        link = (self.path if self._leader else self._lying)(inside)
+        link.unlink(missing_ok=True)
+        link.symlink_to(target)
 
     def _lying(self, inside: str) -> Path:
         return self.root / inside.lstrip("/")

@@ -167,7 +167,7 @@ def next_wheel(tmp_path_factory: pytest.TempPathFactory, _able: None) -> Path:
     for name in ("invariants", "launcher", "deploy"):
         ignore = shutil.ignore_patterns("__pycache__")
         shutil.copytree(CHECKOUT / name, copy / name, ignore=ignore)
-    for name in ("conftest.py", "pyproject.toml", "README.md", "LICENSE"):
+    for name in ("claude_failover.py", "conftest.py", "pyproject.toml", "README.md", "LICENSE"):
         shutil.copy(CHECKOUT / name, copy)
     face = copy / "launcher" / "__init__.py"
     face.write_text(face.read_text().replace('__version__ = "', '__version__ = "1000.'))
