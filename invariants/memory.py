@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from invariants.client import Clients, project_settings, settings_of
 from invariants.documents import Unreadable
+from invariants.fixes import look, words_only
 from invariants.memory_rules import (
     OPTION,
     can_spell,
@@ -99,8 +100,10 @@ class Memory:
             return None
         listed = ", ".join(json.dumps(rule, ensure_ascii=False) for rule in missing)
         home = settings_of(account) if "user" in _sources(session.command) else None
-        where = only or home or "settings that its --setting-sources reads"
-        return why, f"add to permissions.allow in {where}: {listed}"
+        if (where := only or home) is not None:
+            return why, look("cat", where, note=f"add to its permissions.allow: {listed}")
+        words = "add to permissions.allow in settings that its --setting-sources reads"
+        return why, words_only(f"{words}: {listed}")
 
     def _others(self, account: Account, session: Session) -> Iterator[Mapping[str, Any]]:
         """Yield what settings beside the managed ones say, the one that counts most first.

@@ -86,11 +86,20 @@ def judge_strays(accounts: Sequence[Account], links: Sequence[Link], user_home: 
     answers = asked(lambda path: _looked(path, known, links)[1], remote, _PATIENCE)
     found |= {path: (None, answer) for path, answer in answers.items() if answer is not None}
     silent = tuple(sorted({remote[path] for path, answer in answers.items() if answer is None}))
-    for wrong, state in ((_STRAY, "stray"), (_UNREADABLE, "unreadable")):
-        places = {identity or path: path for path, (identity, one) in found.items() if one == wrong}
-        if places:
-            return Strays(_finding(state, list(places.values())), silent)
+    if strays := _once(found, _STRAY):
+        return Strays(_finding("stray", strays), silent)
+    if unreadable := _once(found, _UNREADABLE):
+        return Strays(_finding("unreadable", unreadable), silent)
     return Strays(None, silent)
+
+
+def _once(found: Mapping[str, tuple[_Id | None, int]], answer: int) -> list[str]:
+    """Return the paths of which *answer* was *found*, one for each place."""
+    return list(
+        {
+            identity or path: path for path, (identity, one) in found.items() if one == answer
+        }.values()
+    )
 
 
 def warn_of_silence(points: Iterable[str], warn: Callable[[Warned], None]) -> None:

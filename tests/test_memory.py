@@ -74,7 +74,7 @@ def test_settings_of_its_own_are_told_with_the_rules_to_paste(world: World) -> N
     assert ("backup", "api", None) == (warned.account, warned.session, warned.link)
     assert "its command has --settings itself, and of two only one counts" in warned.found
     listed = ", ".join(f'"{one}"' for one in world.rules)
-    assert f"add to permissions.allow in {world.home}: {listed}" == warned.fix
+    assert f"cat {world.home}  # look: add to its permissions.allow: {listed}" == warned.fix
     assert 3 == len(world.rules)
 
 
@@ -99,7 +99,7 @@ def test_only_what_is_missing_is_told(world: World) -> None:
     warned = world.warned()
 
     assert warned is not None
-    assert f'add to permissions.allow in {world.home}: "{last}"' == warned.fix
+    assert f'cat {world.home}  # look: add to its permissions.allow: "{last}"' == warned.fix
 
 
 @pytest.mark.parametrize(
@@ -191,7 +191,9 @@ def test_home_that_is_not_read_is_no_place_for_the_rules(world: World) -> None:
     warned = world.warned()
 
     assert warned is not None
-    assert warned.fix.startswith("add to permissions.allow in settings that its --setting-sources")
+    assert warned.fix.startswith(
+        "# add to permissions.allow in settings that its --setting-sources"
+    )
 
 
 def test_managed_settings_that_let_no_other_rules_count(world: World) -> None:
@@ -203,7 +205,7 @@ def test_managed_settings_that_let_no_other_rules_count(world: World) -> None:
 
     assert warned is not None
     assert f"{path} lets no other rules count" in warned.found
-    assert f"add to permissions.allow in {path}: " in warned.fix
+    assert f"cat {path}  # look: add to its permissions.allow: " in warned.fix
     allow = {"allow": world.rules}
     world.settings(path, allowManagedPermissionRulesOnly=True, permissions=allow)
     assert world.warned() is None

@@ -569,6 +569,14 @@ def backend_gone(on: Machine) -> None:
     on.vm.environ["PATH"] = str(on.programs)
 
 
+@way("sessions", "no-terminal")
+def terminal_gone(on: Machine) -> None:
+    on.write(backend="auto")
+    for name in ("sh", "bash", "python3", "env"):
+        (on.programs / name).symlink_to(shutil.which(name) or "/bin/false")
+    on.vm.environ["PATH"] = str(on.programs)
+
+
 @way("test_sessions", "no-manager", root=True)
 def manager_gone(on: Machine) -> None:
     on.write(backend="systemd")
