@@ -45,11 +45,11 @@ class Runs:
             self._warm.get_ready(inventory)
 
     def _run(self, inventory: Inventory, meanwhile: Callable[[], None]) -> Run:
-        if (changed := self._code.changed()) is not None:
-            raise Stale(changed)
         running = self._warm.start(inventory)
         try:
             meanwhile()
+            if (changed := self._code.changed()) is not None:
+                raise Stale(changed)
             while True:
                 self._wait(running.descriptors, running.limit)
                 if (run := running.advance()) is not None:

@@ -109,6 +109,7 @@ class Service:
         self._offset = _offset()
         self._alive_at = 0.0
         self._hears = True
+        self._set_for: Inventory | None = None  # whose watches were set, and no change since
         self._wake = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
         self._before = signal.signal(signal.SIGHUP, self._note_reload)
 
@@ -243,6 +244,8 @@ class Service:
         if self._glances.descriptors:
             return  # until it has told what it watches
         concerns = self._changes.take(ready)
+        if concerns:
+            self._set_for = None
         parts = concerns - frozenset(Concern)
         self._glances.touch(parts - self._changes.processes)
         self._glances.touch(parts & self._changes.processes, PATIENCE)
@@ -264,6 +267,8 @@ class Service:
             self._wait([], monotonic() + 3600)
         if self._since is None:
             return
+        if not self._glances.descriptors:
+            self._watch()  # there is time for it: more may come
         while (now := monotonic()) < self._since + _BOUND:
             quiet = self._latest + self._inventory.watch.debounce
             if now >= quiet:
@@ -285,7 +290,8 @@ class Service:
                 self._judging, self._since = self._oldest, None
             self._glances.begin()
             try:
-                self._watch()
+                if self._set_for != self._inventory:
+                    self._watch()
                 if trouble is not None:
                     self._not_judged(trouble)
                 elif self._problem is not None:
@@ -294,7 +300,7 @@ class Service:
                 else:
                     self._judge()
             finally:
-                self._judging = None
+                self._judging = self._set_for = None
 
     def _interval(self) -> float:
         interval = self._inventory.watch.interval
@@ -303,6 +309,7 @@ class Service:
     def _watch(self) -> None:
         """Set the watches anew. What happens from here on is heard of."""
         self._hears = False
+        self._set_for = self._inventory
         try:
             look = self._changes.look(subjects(self._inventory, gate_environment(self._environ)))
             try:
