@@ -86,8 +86,8 @@ class Memory:
             return None
         for directory in (target, os.path.join(account.home, "projects")):
             if not can_spell(directory):
-                fix = f"use a path without * ? [ ] \\ and without a space at the end: {directory}"
-                return f"no rule can spell {directory}", fix
+                words = f"use a path without * ? [ ] \\ and without a space at the end: {directory}"
+                return f"no rule can spell {directory}", words_only(words)
         only = next((path for path, one in managed.items() if one.only_managed_rules), None)
         why = self._why_not(session) if only is None else f"{only} lets no other rules count"
         if why is None:

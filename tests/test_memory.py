@@ -14,6 +14,7 @@ from invariants.memory import Memory
 from invariants.memory_rules import rules
 from invariants.warning import Warned
 from tests import client
+from tests.shell_lines import is_a_line_for_a_shell
 from tests.vm import Vm
 
 OWN = ["--settings", "mine.json"]
@@ -53,7 +54,9 @@ class World:
         """Return what the session is warned of under *account*."""
         inventory = load(str(self.vm.inventory))
         memory = Memory(inventory, Clients(str(self.managed)), self.vm.environ)
-        return memory.warning(inventory.account(account), inventory.sessions[0])
+        warned = memory.warning(inventory.account(account), inventory.sessions[0])
+        assert warned is None or is_a_line_for_a_shell(warned.fix), warned
+        return warned
 
 
 @pytest.fixture
@@ -248,7 +251,7 @@ def test_path_that_no_rule_can_spell_is_told(world: World, what: str) -> None:
 
     assert warned is not None
     assert f"no rule can spell {old}[1]/projects" in warned.found
-    assert f"use a path without * ? [ ] \\ and without a space at the end: {old}[1]/projects" == (
+    assert f"# use a path without * ? [ ] \\ and without a space at the end: {old}[1]/projects" == (
         warned.fix
     )
     assert (what == "home") == (world.warned("primary") is None)
