@@ -154,11 +154,11 @@ def other_homes(session: Session) -> Iterator[tuple[int, str]]:
     >>> list(other_homes(Session("api", "a", "/", ("env", "CLAUDE_CONFIG_DIR=/x", "claude"))))
     [(1, 'CLAUDE_CONFIG_DIR=/x')]
     """
-    of_env = os.path.basename(session.command[0]) == "env"
-    for index, word in enumerate(session.command):
-        if os.path.basename(word) == "claude":
-            return
-        is_taken_away = of_env and (word in _EMPTY or _UNSET.fullmatch(word))
+    names = [os.path.basename(word) for word in session.command]
+    before = names.index("claude") if "claude" in names else len(names)
+    for index, word in enumerate(session.command[:before]):
+        is_emptied = word in _EMPTY and before < len(names)
+        is_taken_away = names[0] == "env" and (is_emptied or _UNSET.fullmatch(word))
         if _HOME.search(word) or is_taken_away:
             yield index, word
 

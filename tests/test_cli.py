@@ -15,6 +15,7 @@ import pytest
 from launcher import lock
 from launcher.cli import main
 from launcher.errors import ExitCode
+from tests.patching import patch
 from tests.vm import Vm
 
 VERBS = ["check", "up", "down", "status", "ensure"]
@@ -161,12 +162,8 @@ def test_version() -> None:
 
 def test_fault_of_ours_is_unknown_and_told_in_full(vm: Vm) -> None:
     code = vm.deploy()
-    verb = code / "launcher" / "verbs" / "check.py"
-    verb.write_text(
-        verb.read_text().replace(
-            "    gate, sessions = boot.check", "    1 / 0\n    gate, sessions = boot.check"
-        )
-    )
+    line = "    gate, sessions = boot.check"
+    patch(code / "launcher" / "verbs" / "check.py", line, f"    1 / 0\n{line}")
     vm.run("up")
     result = vm.run("check", cwd=code)
     assert (70, "") == (result.returncode, result.stdout)

@@ -73,6 +73,7 @@ def test_command_that_changes_the_home_is_refused(index: int, command: list[str]
     [
         ["claude", "explain CLAUDE_CONFIG_DIR=/x"],
         ["env", "A=1", "claude", "-i", "CLAUDE_CONFIG_DIR=/x"],
+        ["env", "-i", "sleep", "600"],
         ["sh", "-c", 'test -d "$CLAUDE_CONFIG_DIR" && exec claude'],
         ["sh", "-c", "MY_CLAUDE_CONFIG_DIR=/x claude"],
     ],

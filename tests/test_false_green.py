@@ -30,6 +30,7 @@ from tests import client
 from tests.attack import HANGS_SECONDS, Attack, kill, limits
 from tests.environment import Environment
 from tests.healthy.world import acl
+from tests.patching import patch
 from tests.places import place
 from tests.vm import CHECKOUT, UNPRIVILEGED, Vm, wait_until
 
@@ -350,7 +351,7 @@ def folder_that_cannot_be_written(attack: Attack) -> None:
     mend(attack)
     program = client.install(attack.vm)
     mark = f"touch {attack.started}"
-    program.write_text(program.read_text().replace("#!/bin/sh", f"#!/bin/sh\n{mark}", 1))
+    patch(program, "#!/bin/sh\n", f"#!/bin/sh\n{mark}\n")
     attack.vm.write({"api": [str(program)]})
     (attack.vm.target("projects") / str(folder_of(str(attack.vm.root)))).touch()
 

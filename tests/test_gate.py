@@ -16,6 +16,7 @@ from launcher.early import gate_environment
 from launcher.gate import validate_all
 from launcher.interrupts import SIGNALS, Interrupts
 from launcher.verdict import Colour
+from tests.patching import patch
 from tests.vm import LINKS, Vm, wait_until
 
 
@@ -64,12 +65,9 @@ def test_report_holds_no_secret_of_the_environment(vm: Vm) -> None:
 def test_hung_file_system_is_unknown_within_the_limit_and_named(vm: Vm) -> None:
     """A FUSE-like hang: the check of the second home waits for a file that never comes."""
     code = vm.deploy()
-    homes = code / "invariants" / "homes.py"
     hang = "        if account.name == 'backup': __import__('time').sleep(999)\n"
-    source = homes.read_text()
-    homes.write_text(
-        source.replace("        home = account.home\n", hang + "        home = account.home\n")
-    )
+    line = "        home = account.home\n"
+    patch(code / "invariants" / "homes.py", line, hang + line)
     vm.write(timeout=1.5)
     started = time.monotonic()
     result = vm.run("check", cwd=code)
@@ -93,7 +91,7 @@ def test_what_hung_is_named_with_its_path(vm: Vm, module: str, named: str) -> No
     code = vm.deploy()
     test = code / "invariants" / ("test_targets.py" if module == "targets" else "test_sessions.py")
     first = "    fault = vm.targets" if module == "targets" else "    finding = judge_directory"
-    test.write_text(test.read_text().replace(first, f"    __import__('time').sleep(999)\n{first}"))
+    patch(test, first, f"    __import__('time').sleep(999)\n{first}")
     vm.run("check", cwd=code)
     assert f"hung at {named}" in vm.report["reason"]
 

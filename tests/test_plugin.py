@@ -116,7 +116,7 @@ def test_wrong_inventory_is_a_usage_error_with_all_problems(vm: Vm) -> None:
         f"{vm.inventory}: sessions[0].command: is missing",
         f"{vm.inventory}: launcher.timeout: must be above 0 and at most 3600 seconds, not 0",
         f"{vm.inventory}: launcher.zzz: unknown key; known are "
-        "backend, invariants, prometheus, report, settle, state, timeout",
+        "backend, invariants, memory_rules, prometheus, report, settle, state, timeout",
         f"{vm.inventory}: shred: unknown key; did you mean shared?",
     ] == errors(done)
     assert "Traceback" not in done.stderr + done.stdout

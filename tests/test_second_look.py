@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.patching import patch
 from tests.test_boot import SLEEP, states
 from tests.vm import Vm
 
@@ -16,10 +17,7 @@ from tests.vm import Vm
 def changed(vm: Vm, name: str, old: str, new: str) -> Path:
     """Return a copy of the program in which *old* is *new* in one file."""
     code = vm.deploy()
-    file = code / name
-    source = file.read_text()
-    file.write_text(source.replace(old, new))
-    assert source != file.read_text()
+    patch(code / name, old, new)
     return code
 
 

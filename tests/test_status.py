@@ -12,6 +12,7 @@ import pytest
 from invariants.inventory import load
 from launcher.render import _age
 from launcher.status import _observe
+from tests.patching import patch
 from tests.vm import LINKS, Vm, snapshot
 
 
@@ -146,12 +147,8 @@ def test_what_is_wrong_is_told_of_homes_targets_and_entries(vm: Vm) -> None:
 def test_hung_home_does_not_hang_the_status(vm: Vm) -> None:
     vm.run("check")
     code = vm.deploy()
-    status = code / "launcher" / "status.py"
-    status.write_text(
-        status.read_text().replace(
-            "    homes, targets = Homes", "    time.sleep(999)\n    homes, targets = Homes"
-        )
-    )
+    line = "    homes, targets = Homes"
+    patch(code / "launcher" / "status.py", line, f"    time.sleep(999)\n{line}")
     vm.write(timeout=1)
     result = vm.run("status", cwd=code)
     assert 70 == result.returncode

@@ -20,6 +20,7 @@ from launcher.sessions.survey import Survey
 from launcher.verdict import Colour, Gate, Verdict, judge
 from launcher.warned import warned_of
 from tests.formats.hostile import TEXTS
+from tests.patching import patch
 from tests.test_verdict import EXPECTED, HOME, LINK, Document, green, red
 from tests.vm import Vm
 
@@ -173,11 +174,9 @@ def deployed(vm: Vm, found: str, invariant: str = "home_is_usable") -> dict[str,
     """Let the check of homes warn, in a copy of the program; return the environment for it."""
     copy = vm.deploy()
     file = copy / "invariants" / "test_homes.py"
-    source = file.read_text()
     line = "    fault = vm.homes"
-    assert line in source
     text = WARNS.format(invariant=invariant, found=found)
-    file.write_text(source.replace(line, f"{text}{line}"))
+    patch(file, line, f"{text}{line}")
     return {"PYTHONPATH": str(copy)}
 
 

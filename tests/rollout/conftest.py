@@ -17,6 +17,7 @@ from tests.boot.conftest import missing, wheel, wheels
 from tests.boot.deployed import HOME, SHARED, Deployed, put_claude
 from tests.boot.machine import Machine
 from tests.boot.tree import Tree, bare, digest, installed, mounted
+from tests.patching import patch
 from tests.rollout.control import ANSIBLE, Control
 from tests.rollout.network import Network, unusable
 from tests.vm import CHECKOUT
@@ -169,8 +170,7 @@ def next_wheel(tmp_path_factory: pytest.TempPathFactory, _able: None) -> Path:
         shutil.copytree(CHECKOUT / name, copy / name, ignore=ignore)
     for name in ("claude_failover.py", "conftest.py", "pyproject.toml", "README.md", "LICENSE"):
         shutil.copy(CHECKOUT / name, copy)
-    face = copy / "launcher" / "__init__.py"
-    face.write_text(face.read_text().replace('__version__ = "', '__version__ = "1000.'))
+    patch(copy / "launcher" / "__init__.py", '__version__ = "', '__version__ = "1000.')
     build = [sys.executable, "-m", "build", "--wheel", "--outdir", str(directory), str(copy)]
     subprocess.run(build, check=True, stdout=subprocess.DEVNULL)
     (built,) = directory.glob("*.whl")

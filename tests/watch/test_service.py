@@ -5,6 +5,7 @@ from __future__ import annotations
 import fcntl
 import json
 import os
+import shutil
 import signal
 import time
 from collections.abc import Callable, Iterator
@@ -13,6 +14,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.patching import patch
 from tests.vm import Vm, wait_until
 from tests.watch.conftest import Watcher
 
@@ -220,9 +222,10 @@ def test_new_code_on_the_disk_is_what_judges(vm: Vm, watching: Watching) -> None
     watcher = watching(vm, cwd=code)
     pid, zygote = watcher.process.pid, watcher.zygote
     homes = code / "invariants" / "homes.py"
-    text = homes.read_text().replace('f"mode {stat', 'f"new code, mode {stat')
-    homes.with_suffix(".new").write_text(text)
-    homes.with_suffix(".new").rename(homes)
+    new = homes.with_suffix(".new")
+    shutil.copy(homes, new)
+    patch(new, 'f"mode {stat', 'f"new code, mode {stat')
+    new.rename(homes)
     vm.home("backup").chmod(0o777)
     watcher.until("red")
     watcher.wait(lambda: watcher.zygote != zygote, "another warm process")
@@ -327,10 +330,8 @@ def test_watch_over_link_tests_that_do_nothing_is_red(
 ) -> None:
     """The watch looks at the links itself before it publishes green."""
     code = vm.deploy()
-    tests = code / "invariants" / "test_links.py"
-    source = tests.read_text()
-    tests.write_text(source.replace("    if not vm.", "    return\n    if not vm."))
-    assert source != tests.read_text()
+    line = "    if not vm."
+    patch(code / "invariants" / "test_links.py", line, f"    return\n{line}")
     entry = vm.diverge()
     watcher = watching(vm, cwd=code)
     watcher.until("red")

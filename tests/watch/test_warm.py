@@ -22,6 +22,7 @@ from launcher.verdict import Gate
 from launcher.watch.code import Code
 from launcher.watch.held import PARTS
 from launcher.watch.warm import Lost, Stale, Warm
+from tests.patching import patch
 from tests.vm import CHECKOUT, Vm, wait_until
 from tests.watch.conftest import children
 
@@ -95,7 +96,7 @@ def test_time_limit_ends_the_child_and_its_group(
     hang = "    import os, subprocess, time\n"
     hang += f"    child = subprocess.Popen(['sleep', '600'])\n    open('{vm.root}/pid', 'w')"
     hang += ".write(f'{child.pid}\\n')\n    time.sleep(600)\n"
-    test.write_text(test.read_text().replace("    fault = vm.homes", hang + "    fault = vm.homes"))
+    patch(test, "    fault = vm.homes", hang + "    fault = vm.homes")
     vm.write(timeout=3)
     verdict = gate(warm, vm).verdict
     assert ("unknown", True) == (verdict.colour, "hung at primary home" in str(verdict.reason))
@@ -123,7 +124,7 @@ def test_child_that_ends_itself_is_never_green(
     code = deployed(vm, monkeypatch)
     test = code / "invariants" / "test_homes.py"
     line = f"    import os\n    {spoil}\n    fault = vm.homes"
-    test.write_text(test.read_text().replace("    fault = vm.homes", line))
+    patch(test, "    fault = vm.homes", line)
     if reason is None:
         with pytest.raises(Lost, match="the warm process has ended"):
             gate(warm, vm)
