@@ -924,8 +924,8 @@ def earned(vm: Vm) -> Vm:
     return vm
 
 
-@pytest.mark.sampled(3)
 @pytest.mark.parametrize("row", LATER, ids=[row.name for row in LATER])
+@pytest.mark.thorough
 def test_green_that_was_earned_is_not_told_on(earned: Vm, row: Later) -> None:
     row.happens(earned)
     done = earned.run("status", "--format", "nagios")

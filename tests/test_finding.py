@@ -86,6 +86,7 @@ def test_finding_cannot_be_changed() -> None:
 
 @settings(database=None, deadline=None)
 @given(st.text(), st.text())
+@pytest.mark.thorough
 def test_no_found_text_can_add_a_line(expected: str, found: str) -> None:
     """What was found is what others may have left there: a link's text can hold a newline."""
     lines = str(finding(expected=expected, found=found)).split("\n")

@@ -81,11 +81,11 @@ def test_hung_file_system_is_unknown_within_the_limit_and_named(vm: Vm) -> None:
     assert 21 == vm.report["expected"]
 
 
-@pytest.mark.sampled(1)
 @pytest.mark.parametrize(
     ("module", "named"),
     [("targets", "target of session-env ("), ("programs", "session api (")],
 )
+@pytest.mark.thorough
 def test_what_hung_is_named_with_its_path(vm: Vm, module: str, named: str) -> None:
     vm.write({"api": ["sleep", "1"]}, timeout=1.5)
     code = vm.deploy()

@@ -183,6 +183,7 @@ def test_history_that_may_not_be_read_is_said(vm: Vm) -> None:
     assert 70 == result.returncode
 
 
+@pytest.mark.thorough
 def test_a_kill_at_any_moment_leaves_a_whole_history(inventory: Inventory, vm: Vm) -> None:
     program = """\
 import sys, itertools

@@ -12,6 +12,8 @@ import pytest
 from launcher.formats import FORMATS
 from tests.vm import CHECKOUT, UNPRIVILEGED, Vm
 
+pytestmark = pytest.mark.thorough  # the wheel is built and installed
+
 
 @pytest.fixture(scope="module")
 def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
@@ -44,7 +46,6 @@ def run(vm: Vm, site: Path, program: str, *arguments: str) -> subprocess.Complet
     )
 
 
-@pytest.mark.thorough
 def test_wheel_installs_two_packages_and_the_command(site: Path) -> None:
     (info,) = site.glob("claude_failover-*.dist-info")
     files = [line.split(",")[0] for line in (info / "RECORD").read_text().splitlines()]

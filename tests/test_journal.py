@@ -98,6 +98,7 @@ def test_json_stays_json_in_the_journal(vm: Vm, journal: Path) -> None:
 
 
 @pytest.mark.parametrize("broken", [False, True], ids=["green", "red"])
+@pytest.mark.thorough
 def test_warning_is_an_entry_of_its_own_below_the_verdict(
     vm: Vm, journal: Path, broken: bool
 ) -> None:

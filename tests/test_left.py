@@ -217,6 +217,7 @@ def test_record_of_an_earlier_version_is_told_of_once_its_directory_is_another(
     assert [("directory", api.conversation)] == whys(looked_up(api))
 
 
+@pytest.mark.thorough
 def test_session_under_another_name_tells_of_the_one_before(api: Switching) -> None:
     old = api.conversation
     api.vm.write({"web": [str(api.program)]}, directory=api.vm.root / "work")
@@ -283,6 +284,7 @@ def test_start_is_refused_if_what_it_leaves_cannot_be_noted(api: Switching) -> N
         ('{"schema": 1, "left": [7, {"conversation": "x", "why": "later"}]}', None),
     ],
 )
+@pytest.mark.thorough
 def test_note_that_cannot_be_read_is_a_warning_and_stops_nothing(
     api: Switching, content: str, words: str | None
 ) -> None:
@@ -315,9 +317,9 @@ BREAK: dict[str, Callable[[Switching], object]] = {
 }
 
 
-@pytest.mark.sampled(2)
 @pytest.mark.parametrize("state", BREAK)
 @pytest.mark.parametrize("runs", [True, False])
+@pytest.mark.thorough
 def test_switch_leaves_no_conversation_behind_unless_it_is_told_to(
     api: Switching, monkeypatch: pytest.MonkeyPatch, state: str, runs: bool
 ) -> None:

@@ -190,6 +190,7 @@ print(rounds)
 """
 
 
+@pytest.mark.thorough
 def test_no_two_launchers_work_while_the_lock_file_is_removed_all_the_time(tmp_path: Path) -> None:
     (tmp_path / "alone").touch()
     command = [sys.executable, "-c", _ROUND, str(tmp_path), "1.5"]

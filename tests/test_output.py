@@ -46,7 +46,7 @@ def test_result_goes_to_standard_output_and_nothing_else_does(green: Vm) -> None
 
 
 @pytest.mark.parametrize("redirection", [">&-", "<&-", "2>&-", "<&- >&-", "<&- >&- 2>&-"])
-@pytest.mark.sampled(2)
+@pytest.mark.thorough
 def test_missing_descriptors_change_nothing(green: Vm, redirection: str) -> None:
     """A file that took the place of one would be written as output, or end as a session's."""
     assert (0, "") == shell(green, redirection, "up")

@@ -99,7 +99,7 @@ BROKEN = [("link_is_shared", "backup", "divergent"), ("mine", "backup", "broken"
 
 
 @pytest.mark.parametrize("name", ROWS)
-@pytest.mark.sampled(5)
+@pytest.mark.thorough
 def test_code_that_runs_at_the_start_changes_no_verdict(
     vm: Vm, environment: Environment, own: Path, name: str
 ) -> None:
@@ -137,8 +137,8 @@ def watching(vm: Vm, environment: Environment) -> Iterator[Callable[[], None]]:
         process.wait(20)
 
 
-@pytest.mark.sampled(1)
 @pytest.mark.parametrize("name", ["addopts: collect only", "pytest's runner patched"])
+@pytest.mark.thorough
 def test_the_watchs_warm_process_runs_none_of_it_either(
     vm: Vm, environment: Environment, own: Path, watching: Callable[[], None], name: str
 ) -> None:

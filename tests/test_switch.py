@@ -240,6 +240,7 @@ def test_session_that_comes_up_nowhere_is_failed_and_says_both_reasons(api: Swit
     assert [] == api.runs
 
 
+@pytest.mark.thorough
 def test_session_that_is_back_only_for_a_moment_is_failed(api: Switching) -> None:
     api.write(settle=0.1)
     api.up()
@@ -371,9 +372,9 @@ def test_switch_brings_a_lost_socket_back(vm: Vm) -> None:
     assert 1 == len(vm.tmux_servers())
 
 
-@pytest.mark.sampled(1)
 @WITHOUT_TMUX
 @pytest.mark.parametrize("step", ["end", "place", "start"])
+@pytest.mark.thorough
 def test_socket_that_is_lost_in_the_middle_of_a_switch_is_brought_back(
     vm: Vm, monkeypatch: pytest.MonkeyPatch, step: str
 ) -> None:

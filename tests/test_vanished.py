@@ -171,6 +171,7 @@ def test_fstab_is_read_as_mount_reads_it(tmp_path: Path, monkeypatch: pytest.Mon
 
 
 @pytest.mark.parametrize("where", ["inside", "around", "packages"])
+@pytest.mark.thorough
 def test_target_where_the_program_is_installed_is_refused(vm: Vm, where: str) -> None:
     copy = vm.deploy()
     target = {

@@ -40,12 +40,12 @@ def work(vm: Vm) -> Iterator[Work]:
             folder.chmod(0o700)
 
 
-@pytest.mark.sampled(1)
 @pytest.mark.parametrize(
     "make",
     [closed, pytest.param(of_another_user, marks=NEEDS_ROOT), loop],
     ids=["closed", "another-users", "loop"],
 )
+@pytest.mark.thorough
 def test_folder_of_another_project_stops_no_start(
     vm: Vm, work: Work, make: Callable[[Path], None]
 ) -> None:

@@ -50,6 +50,7 @@ def metrics(vm: Vm) -> Path:
     return vm.root / "x.prom"
 
 
+@pytest.mark.thorough
 def test_metrics_are_unknown_after_a_kill_and_the_rest_of_them_stays(vm: Vm, metrics: Path) -> None:
     assert 0 == vm.run("check").returncode
     assert GREEN == verdict(metrics)

@@ -16,8 +16,8 @@ STARTED = "  work  primary  started"
 SWITCHED = "work: primary -> backup: switched, with conversation {conversation}"
 
 
-@pytest.mark.sampled(1)
 @pytest.mark.parametrize("lost", [False, True], ids=["socket", "no socket"])
+@pytest.mark.thorough
 def test_switch_moves_the_session_whether_the_socket_is_there_or_not(vm: Vm, lost: bool) -> None:
     work = Work(vm)
     work.up()

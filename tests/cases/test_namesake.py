@@ -15,6 +15,7 @@ COMMAND = Path(sys.executable).with_name("launcher")
 
 @pytest.mark.parametrize("name", ["launcher", "invariants", "plumbum"])
 @pytest.mark.parametrize("text", ["", "raise SystemExit(0)\n"], ids=["empty", "says green"])
+@pytest.mark.thorough
 def test_command_runs_its_own_code(vm: Vm, name: str, text: str) -> None:
     package = vm.root / "path" / name
     package.mkdir(parents=True)

@@ -48,10 +48,10 @@ def container(vm: Vm) -> Iterator[list[str]]:
         yield made.prefix
 
 
-@pytest.mark.sampled(2)
 @NEEDS_ROOT
 @BACKEND
 @pytest.mark.parametrize("verb", LINES)
+@pytest.mark.thorough
 def test_launcher_in_a_container_leaves_the_session_outside_alone(
     vm: Vm, container: list[str], backend: str, verb: str
 ) -> None:

@@ -38,6 +38,7 @@ def check(vm: Vm, own: Path, body: str) -> tuple[int, str]:
 
 
 @pytest.mark.parametrize("accident", ACCIDENTS)
+@pytest.mark.thorough
 def test_an_accident_is_unknown_with_its_file_and_line(vm: Vm, own: Path, accident: str) -> None:
     code, text = check(vm, own, accident)
     line = LINES.get(accident, 2)

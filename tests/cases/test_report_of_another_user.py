@@ -136,6 +136,7 @@ VERBS = (
 )
 
 
+@pytest.mark.thorough
 def test_every_verb_refuses_a_state_directory_that_others_can_write(vm: Vm) -> None:
     vm.write({"work": ["sleep", "600"]})
     vm.run("check")
@@ -159,8 +160,8 @@ def test_report_beside_a_state_that_others_can_write_is_green_no_longer(vm: Vm) 
     assert "unknown" == vm.report["verdict"]
 
 
-@pytest.mark.sampled(2)
 @pytest.mark.parametrize("name", ["placements", "conversations", "sessions", "watches", "left"])
+@pytest.mark.thorough
 def test_directory_of_another_users_in_the_state_is_refused(vm: Vm, name: str) -> None:
     vm.run("check")
     place = vm.state / name

@@ -28,6 +28,7 @@ def forgetful(vm: Vm) -> Work:
     return work
 
 
+@pytest.mark.thorough
 def test_switch_is_refused_while_the_turns_are_missing(forgetful: Work) -> None:
     work, conversation = forgetful, forgetful.conversation
     done = work.vm.run("switch", "work", "backup")

@@ -42,6 +42,7 @@ def up_on(vm: Vm, work: Work, prefix: list[str]) -> int:
     return work.pids[0]
 
 
+@pytest.mark.thorough
 def test_second_host_starts_nothing_and_names_the_first(vm: Vm, backend: str) -> None:
     work = Work(vm, backend)
     with host(vm, "one") as one, host(vm, "two") as two:

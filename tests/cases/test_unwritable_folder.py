@@ -144,6 +144,7 @@ def world() -> Iterator[World]:
 
 @NEEDS_ROOT
 @pytest.mark.parametrize("mode", ["755", "700"])
+@pytest.mark.thorough
 def test_folder_that_is_root_s_after_a_sudo_is_red_for_its_user(world: World, mode: str) -> None:
     vm = world.vm
     vm.write({"work": [str(client.install(vm))]})
@@ -222,7 +223,7 @@ HEALTHY = [
 
 
 @pytest.mark.parametrize("make", HEALTHY)
-@pytest.mark.sampled(1)
+@pytest.mark.thorough
 def test_what_can_be_written_is_green_whoever_s_it_is(
     vm: Vm, kept: Kept, make: Callable[[Kept], None]
 ) -> None:

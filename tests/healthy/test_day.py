@@ -62,8 +62,8 @@ def watch(vm: Vm, log: Path) -> Iterator[None]:
         process.wait()
 
 
-@pytest.mark.sampled(2)
 @pytest.mark.parametrize("build", [pytest.param(one, id=name) for name, one in HEALTHY.items()])
+@pytest.mark.thorough
 def test_healthy_vm_stays_green_through_a_busy_day(
     world: World, build: Builder, tmp_path: Path
 ) -> None:

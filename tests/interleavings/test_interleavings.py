@@ -16,8 +16,8 @@ from tests.interleavings.storm import Done, Storm
 from tests.vm import wait_until
 
 
-@pytest.mark.sampled(1)
 @pytest.mark.parametrize("seed", range(24))
+@pytest.mark.thorough
 def test_launchers_at_the_same_time_lose_neither_turn_nor_session(
     tmp_path: Path, seed: int
 ) -> None:
@@ -39,6 +39,7 @@ def test_seed_decides_the_plan_and_seeds_cover_everything() -> None:
     assert not any("run" in str(drawn(seed, without=["run"]).calls) for seed in range(20))
 
 
+@pytest.mark.thorough
 def test_judge_notices_what_a_launcher_must_never_do(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -167,7 +167,7 @@ def test_end_of_a_session_is_told_with_its_reason_and_its_last_words(
     assert (ending, words) == (dead.ending, keeper.backend.words(dead))
 
 
-@pytest.mark.sampled(2)
+@pytest.mark.thorough
 def test_end_at_any_moment_of_a_look_is_told_with_its_reason(keeper: Keeper) -> None:
     """A session may end between a backend's question and the look at its process."""
     names = [f"s{number}" for number in range(12)]
@@ -246,6 +246,7 @@ def test_down_ends_what_ignores_the_polite_signal(
     wait_until(lambda: not keeper.vm.processes(), "its children are gone as well")
 
 
+@pytest.mark.thorough
 def test_end_is_reported_without_the_words(keeper: Keeper) -> None:
     script = "echo my secret; sleep 0.2; exit 3"
     keeper.vm.write({"work": ["sh", "-c", script]}, backend=keeper.name, settle=5)

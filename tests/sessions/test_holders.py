@@ -172,6 +172,7 @@ def test_lock_file_that_somebody_removed_is_no_proof_of_an_end(vm: Vm, removed: 
     assert "may run on the host elsewhere" in sessions(vm)["api"]["detail"]
 
 
+@pytest.mark.thorough
 def test_file_system_without_locks_believes_another_machine_and_a_person(
     vm: Vm, without_locks: dict[str, str]
 ) -> None:

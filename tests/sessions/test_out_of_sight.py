@@ -107,8 +107,8 @@ def test_session_of_a_container_that_is_seen_from_outside_is_not_started_twice(
     assert before == world.vm.processes()
 
 
-@pytest.mark.sampled(1)
 @pytest.mark.parametrize("empty", [False, True], ids=["no /proc", "empty /proc"])
+@pytest.mark.thorough
 def test_launcher_that_sees_no_process_at_all_touches_nothing(world: World, empty: bool) -> None:
     assert 0 == world.vm.run("up").returncode
     before = world.vm.processes()

@@ -164,6 +164,7 @@ Keeper(Same(Path(sys.argv[1])), "process").start("work")
 
 
 @pytest.mark.parametrize("before", ["pass", "record(*arguments)"], ids=["before", "after"])
+@pytest.mark.thorough
 def test_launcher_killed_at_the_record_leaves_no_program(keeper: Keeper, before: str) -> None:
     script = _KILLED.format(before=before)
     done = subprocess.run(

@@ -374,6 +374,7 @@ def test_session_whose_home_has_another_path_name_runs(renamed: Vm) -> None:
     assert {"api": "stopped"} == states(renamed, "down")
 
 
+@pytest.mark.thorough
 def test_lost_record_of_a_session_whose_home_has_another_path_name_is_no_second_start(
     renamed: Vm,
 ) -> None:

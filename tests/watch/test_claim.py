@@ -88,8 +88,8 @@ def test_of_many_that_start_at_once_one_stays(vm: Vm) -> None:
             one.communicate()
 
 
-@pytest.mark.sampled(1)
 @pytest.mark.parametrize("how", ["symlink", "symlinked directory", "hard link", "another HOME"])
+@pytest.mark.thorough
 def test_inventory_by_another_path_name_is_the_same_one(
     vm: Vm, watching: Watching, how: str
 ) -> None:
@@ -185,6 +185,7 @@ def test_claim_outlives_an_upgrade(vm: Vm, watching: Watching) -> None:
     refused(vm, first)
 
 
+@pytest.mark.thorough
 def test_what_a_killed_watch_leaves_behind_holds_no_claim(vm: Vm, watching: Watching) -> None:
     hook = vm.root / "hook"
     hook.write_text(f"#!/bin/sh\ntouch {vm.root}/hooked\nexec sleep 60\n")

@@ -165,6 +165,7 @@ def test_gate_that_takes_long_lets_nothing_lapse(vm: Vm, watching: Watching) -> 
 
 
 @pytest.mark.parametrize("copy", ["in place", "over it"])
+@pytest.mark.thorough
 def test_old_green_of_its_own_over_the_red_report_is_replaced(
     vm: Vm, watching: Watching, copy: str
 ) -> None:

@@ -6,6 +6,8 @@ import signal
 from collections.abc import Callable
 from pathlib import Path
 
+import pytest
+
 from tests.vm import Vm
 from tests.watch.conftest import Watcher
 
@@ -44,6 +46,7 @@ def test_watch_judges_them_with_the_rest(vm: Vm, watching: Watching) -> None:
     assert (22, 22) == (vm.report["expected"], vm.report["passed"])
 
 
+@pytest.mark.thorough
 def test_a_change_is_heard_while_they_run(vm: Vm, watching: Watching) -> None:
     _, slow = write(vm, seconds=20)
     watcher = watching(vm)

@@ -60,6 +60,7 @@ def publish_and_kill(vm: Vm, publications: int) -> None:
     }
 
 
+@pytest.mark.thorough
 def test_no_reader_sees_a_torn_file(vm: Vm) -> None:
     publish_and_kill(vm, 100)
 

@@ -65,6 +65,7 @@ def test_end_takes_a_green_report_back_and_leaves_a_red_one(vm: Vm, watching: Wa
     assert "the launcher watch that kept it true has ended" == status["report"]["problem"]
 
 
+@pytest.mark.thorough
 def test_report_of_a_watch_that_was_killed_does_not_count(vm: Vm, watching: Watching) -> None:
     vm.write(more=LONG)
     watcher = watching(vm)
@@ -106,6 +107,7 @@ def test_green_is_taken_back_where_a_change_cannot_be_judged(vm: Vm, watching: W
     watcher.until("green")
 
 
+@pytest.mark.thorough
 def test_other_launchers_work_beside_it(vm: Vm, watching: Watching) -> None:
     vm.write(more=LONG)
     watcher = watching(vm)

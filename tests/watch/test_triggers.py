@@ -103,6 +103,7 @@ def test_every_change_is_seen_and_its_end_too(vm: Vm, watcher: Watcher) -> None:
         watcher.until("green", name)
 
 
+@pytest.mark.thorough
 def test_mount_over_a_target_is_seen(vm: Vm, watcher: Watcher) -> None:
     """The kernel's inotify says nothing of it: the target is another directory, and empty."""
     if os.geteuid() != 0:
@@ -122,6 +123,7 @@ def test_mount_over_a_target_is_seen(vm: Vm, watcher: Watcher) -> None:
     watcher.until("red", "an entry below what was mounted over")
 
 
+@pytest.mark.thorough
 def test_mount_option_that_keeps_the_kernel_from_links_is_seen(vm: Vm, watcher: Watcher) -> None:
     if os.geteuid() != 0:
         pytest.skip("only root can mount")
@@ -196,6 +198,7 @@ def test_symlinks_on_the_way_are_followed(vm: Vm, watching: Watching) -> None:
     watcher.until("green")
 
 
+@pytest.mark.thorough
 def test_home_that_vanishes_and_comes_back_is_watched_again(vm: Vm, watcher: Watcher) -> None:
     home = vm.home("backup")
     shutil.rmtree(home)
@@ -208,6 +211,7 @@ def test_home_that_vanishes_and_comes_back_is_watched_again(vm: Vm, watcher: Wat
     watcher.until("red", "an entry of the new home")
 
 
+@pytest.mark.thorough
 def test_edit_of_the_inventory_is_seen(vm: Vm, watcher: Watcher) -> None:
     good = vm.inventory.read_text()
     with vm.inventory.open("a") as file:  # in place, as an editor may

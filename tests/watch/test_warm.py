@@ -118,6 +118,7 @@ def test_time_limit_ends_the_child_and_its_group(
     ],
     ids=["exit", "kill", "kill the warm process"],
 )
+@pytest.mark.thorough
 def test_child_that_ends_itself_is_never_green(
     vm: Vm, warm: Warm, monkeypatch: pytest.MonkeyPatch, spoil: str, reason: str | None
 ) -> None:

@@ -67,6 +67,7 @@ def warns_of_old(vm: Vm) -> bool:
     return ["old"] == [one["session"] for one in vm.report["warnings"]]
 
 
+@pytest.mark.thorough
 def test_session_that_is_taken_out_of_the_inventory_is_warned_of(
     vm: Vm, watching: Watching
 ) -> None:
