@@ -128,3 +128,14 @@ def windows_subsystem_for_linux(world: World) -> None:
         f"mount -t tmpfs -o mode=700,uid={uid},gid={uid} none {tmux}",
         uid=uid,
     )
+
+
+@healthy
+def started_by_a_program_that_ignores_its_children(world: World) -> None:
+    world.vm.prefix = ["env", "--ignore-signal=CHLD"]
+
+
+@healthy
+def command_that_sets_variables_of_its_own(world: World) -> None:
+    world.session = {"work": ["env", "LANG=C.UTF-8", "sleep", "600"]}
+    world.write()

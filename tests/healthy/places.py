@@ -123,3 +123,36 @@ def links_with_a_relative_text(world: World) -> None:
         for link in ("session-env", "file-history", "projects"):
             vm.entry(account, link).unlink()
             vm.entry(account, link).symlink_to(Path("..", "shared", link))
+
+
+@healthy
+def default_home_with_an_older_state_beside_it(world: World) -> None:
+    """Have what a Claude Code without `CLAUDE_CONFIG_DIR` left: it may be there."""
+    vm = world.vm
+    user = world.base / "user"
+    user.mkdir()
+    vm.home("primary").rename(user / ".claude")
+    (user / ".claude.json").write_text("{}")
+    text = vm.inventory.read_text()
+    vm.inventory.write_text(text.replace(f'"{vm.home("primary")}"', f'"{user / ".claude"}"'))
+
+
+@healthy
+def mounts_beside_the_homes(world: World) -> None:
+    """Have other file systems there, of which nobody says that they are homes."""
+    nas, other = world.vm.root / "nas", world.vm.root / "other"
+    for directory in (nas, other):
+        directory.mkdir()
+    (world.vm.root / "to-the-nas").symlink_to(nas)
+    world.enter(f"mount -t tmpfs none {nas}", f"mount -t ramfs none {other}")
+
+
+@healthy
+def target_adopted_long_ago(world: World) -> None:
+    """Have a transcript with two names, as an adoption on one file system leaves it."""
+    old = world.vm.home("backup") / "projects.adopted-20250101T000000Z" / "-src"
+    old.mkdir(parents=True)
+    new = world.vm.target("projects") / "-src"
+    new.mkdir()
+    (old / "a.jsonl").write_text('{"type":"user"}\n')
+    (new / "a.jsonl").hardlink_to(old / "a.jsonl")
