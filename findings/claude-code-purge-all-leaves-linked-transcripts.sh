@@ -6,7 +6,7 @@
 #   much it has deleted and ends with 0. `claude purge DIRECTORY` deletes through the same symlinks.
 # One would guess: both delete what the client reads and writes by these paths; or both spare what
 #   is behind a symlink, and say so.
-# Seen: @anthropic-ai/claude-code 2.1.332 (also 2.1.197 and 2.1.150, there `claude project purge`),
+# Seen: @anthropic-ai/claude-code@2.1.332 (also 2.1.197 and 2.1.150, there `claude project purge`),
 #   Linux x86-64, 2026-12-01.
 # Why it matters: homes that share a directory of conversations, or keep it on another disk, are
 #   linked like this. Whoever purges everything, before a machine is given away or because a secret
