@@ -104,7 +104,7 @@ def test_session_with_settings_of_its_own_gets_none_and_is_warned(
     told = {one["account"]: one for one in claude.vm.report["warnings"]}
     assert {"primary", "backup"} == set(told)
 
-    rules = json.loads(f"[{told['primary']['fix'].partition(': ')[2]}]")
+    rules = json.loads(f"[{told['primary']['fix'].rpartition('permissions.allow: ')[2]}]")
     settings_of_home = of_the_user(claude, "primary")
     settings_of_home["permissions"]["allow"] += rules
     (claude.vm.home("primary") / "settings.json").write_text(json.dumps(settings_of_home))
