@@ -236,7 +236,10 @@ class World:
         self.assert_nothing_lost()
         assert self.is_shared
         now, kept = read(self.target), self._kept()
+        both = {now[path].inode for path in self.ours.keys() & self.theirs.keys() if path in now}
         for path, seen in self.ours.items():
+            if path in now and now[path].inode in both:  # as young as the younger of the two
+                seen = seen._replace(mtime=max(seen.mtime, now[path].mtime))
             if path in kept:
                 _assert_carried(seen, kept[path])
             elif path not in self.theirs:

@@ -24,7 +24,11 @@ from tests.vm import Vm, pids
 _SCRIPT = """\
 #!{python} -ISB
 import fcntl, os, sys
-option, conversation = sys.argv[1:3]
+words = sys.argv[1:]
+if "--settings" in words:  # the launcher's own
+    at = words.index("--settings")
+    words[at : at + 2] = []
+option, conversation = words[:2]
 place, home = os.path.dirname(os.path.abspath(__file__)), os.environ["CLAUDE_CONFIG_DIR"]
 lock = os.open(f"{{place}}/locks/{{conversation}}", os.O_RDWR | os.O_CREAT, 0o600)
 
