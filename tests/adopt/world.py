@@ -217,9 +217,13 @@ class World:
 
     def assert_nothing_lost(self) -> None:
         """After whatever happened: the old directory is whole, and so is the target."""
-        assert_whole(self.ours, read(self.old))
-        assert self.is_shared or not self.entry.is_symlink()
         now = read(self.target) if self.target.exists() else {}
+        shared = self._youngest(now).keys()
+        old = read(self.old)
+        apart = {path: seen for path, seen in self.ours.items() if seen.inode not in shared}
+        assert apart == {path: old[path] for path in apart}, "it is not as it was"
+        assert_whole(self.ours, old)
+        assert self.is_shared or not self.entry.is_symlink()
         for path, seen in self.theirs.items():
             if seen.content is None:
                 assert stat.S_ISDIR(now[path].mode)
@@ -236,10 +240,10 @@ class World:
         self.assert_nothing_lost()
         assert self.is_shared
         now, kept = read(self.target), self._kept()
-        both = {now[path].inode for path in self.ours.keys() & self.theirs.keys() if path in now}
+        youngest = self._youngest(now)
         for path, seen in self.ours.items():
-            if path in now and now[path].inode in both:  # as young as the younger of the two
-                seen = seen._replace(mtime=max(seen.mtime, now[path].mtime))
+            if path in now and path not in kept:
+                seen = seen._replace(mtime=max(seen.mtime, youngest.get(now[path].inode, 0)))
             if path in kept:
                 _assert_carried(seen, kept[path])
             elif path not in self.theirs:
@@ -258,6 +262,15 @@ class World:
             taken = self.ours.keys() - self.theirs.keys() - kept.keys()
             files = [path for path in taken if self.ours[path].content is not None]
             assert all(now[path].inode == self.ours[path].inode for path in files)
+
+    def _youngest(self, now: dict[bytes, Seen]) -> dict[tuple[int, int], int]:
+        """Return, by the inode that the target has now, the younger time of files in both."""
+        found: dict[tuple[int, int], int] = {}
+        for path in self.ours.keys() & self.theirs.keys() & now.keys():
+            if now[path].content is not None:
+                times = (self.ours[path].mtime, self.theirs[path].mtime)
+                found[now[path].inode] = max(found.get(now[path].inode, 0), *times)
+        return found
 
     def _kept(self) -> dict[bytes, Seen]:
         """Return what was kept apart, without the directories that only lead there."""

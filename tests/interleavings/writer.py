@@ -25,9 +25,7 @@ _SCRIPT = """\
 #!{python} -ISB
 import fcntl, os, sys
 words = sys.argv[1:]
-if "--settings" in words:  # the launcher's own
-    at = words.index("--settings")
-    words[at : at + 2] = []
+words = words[2:] if words[0] == "--settings" else words  # the launcher's own
 option, conversation = words[:2]
 place, home = os.path.dirname(os.path.abspath(__file__)), os.environ["CLAUDE_CONFIG_DIR"]
 lock = os.open(f"{{place}}/locks/{{conversation}}", os.O_RDWR | os.O_CREAT, 0o600)
@@ -144,9 +142,10 @@ def live(vm: Vm) -> dict[str, list[tuple[int, str]]]:
         words = _words(pid, "cmdline")  # interpreter, its options, the script, option, id
         if len(words) < 5 or words[2] not in programs:
             continue
+        at = 6 if words[3] == "--settings" else 4  # the launcher's own, which `run` puts first
         environ = dict(word.partition("=")[::2] for word in _words(pid, "environ"))
         home = Path(environ.get("CLAUDE_CONFIG_DIR", "?")).name
-        found.setdefault(words[4], []).append((pid, home))
+        found.setdefault(words[at], []).append((pid, home))
     return found
 
 
