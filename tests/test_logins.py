@@ -11,6 +11,7 @@ import pytest
 from invariants.client import KEYS, PROVIDERS
 from launcher import early
 from tests import client
+from tests.patching import patch
 from tests.vm import Vm
 
 FAILED = "test_session_is_logged_in[primary-api]"
@@ -124,6 +125,12 @@ def _home_settings(vm: Vm, content: object) -> None:
     path.chmod(0o600)
 
 
+def _command_settings(vm: Vm, path: str) -> None:
+    write(vm, "", "--settings", path)
+    # Else it is told that the session gets no rules for its memory, which is no matter of a login.
+    patch(vm.inventory, "[launcher]\n", "[launcher]\nmemory_rules = false\n")
+
+
 def _project_settings(vm: Vm, name: str, content: object) -> None:
     (vm.root / ".claude").mkdir()
     (vm.root / ".claude" / name).write_text(json.dumps(content))
@@ -154,7 +161,7 @@ COUNTS: dict[str, Callable[[Vm], object]] = {
         vm, "settings.local.json", {"env": {"ANTHROPIC_API_KEY": "x"}}
     ),
     "passed key": lambda vm: write(vm, 'pass_environment = ["CLAUDE_CODE_OAUTH_TOKEN"]'),
-    "settings of the command": lambda vm: write(vm, "", "--settings", "/a.json"),
+    "settings of the command": lambda vm: _command_settings(vm, "/a.json"),
     "script that gives a key": lambda vm: _script(vm, "export ANTHROPIC_API_KEY=$(cat ~/key)"),
 }
 

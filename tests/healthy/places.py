@@ -132,6 +132,7 @@ def default_home_with_an_older_state_beside_it(world: World) -> None:
     user = world.base / "user"
     user.mkdir()
     vm.home("primary").rename(user / ".claude")
+    vm.home("primary").symlink_to(user / ".claude")
     (user / ".claude.json").write_text("{}")
     text = vm.inventory.read_text()
     vm.inventory.write_text(text.replace(f'"{vm.home("primary")}"', f'"{user / ".claude"}"'))

@@ -226,13 +226,14 @@ def test_new_code_on_the_disk_is_what_judges(vm: Vm, watching: Watching) -> None
     homes = code / "invariants" / "homes.py"
     new = homes.with_suffix(".new")
     shutil.copy(homes, new)
-    patch(new, 'f"mode {stat', 'f"new code, mode {stat')
+    patch(new, "can write it (mode", "can write it (by new code: mode")
     new.rename(homes)
     vm.home("backup").chmod(0o777)
     watcher.until("red")
     watcher.wait(lambda: watcher.zygote != zygote, "another warm process")
     assert pid == watcher.process.pid
     assert f"{homes} has changed" in watcher.said()
+    assert "by new code" in vm.report["failures"][0]["found"]
     assert str(code) == str(vm.root_of_report)
 
 
